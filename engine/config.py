@@ -1,0 +1,28 @@
+"""What an engine is opened with. Values only: `engine/app.py` turns them into parts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Where an engine keeps its things and with what it works.
+
+        root/                     survives a reboot
+          podlink.db              the state: SQLite, WAL
+          blobs/sha256/…          layers as they came, by digest
+          overlay/ or vfs/        layers unpacked, and the writable layers of containers
+          containers/ID/          ctr.log, and exit.json once it has exited
+        runroot/                  gone after a reboot
+          containers/ID/          the OCI bundle, the monitor's lock and pid file
+          runc/                   runc's own state (`runc --root`)
+          locks/                  one file a container, for flock(2)
+    """
+
+    root: Path = Path("/var/lib/podlink")
+    runroot: Path = Path("/run/podlink")
+    runtime: Literal["runc", "emulator"] = "runc"
+    storage_driver: Literal["overlay", "vfs"] = "overlay"
+    cgroup_parent: str = "podlink"
+    """The cgroup under which each container gets its own, relative to the root of each hierarchy."""

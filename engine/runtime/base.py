@@ -1,0 +1,173 @@
+"""The OCI runtime and the monitor as one part: what the engine asks of whatever runs its containers.
+
+Two implement it: `runc` with `monitor` on a real host, and `emulator` in the process itself. Plain values cross this
+line, never an engine record, and `engine/testing/runtime.py` holds both to one contract.
+
+A container's *directory* (`root/containers/ID`) is the meeting point. The runtime writes the log (`ctr.log`, see
+`podlink.engine.streams`) and the exit record (`exit.json`) there, and `watch` wakes up for whatever changes in it:
+the log grew, the exit record appeared, the directory was removed. Nothing polls.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from podlink.engine.stats.sample import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process that can be told from a later one of the same number.
+
+    pid: as the host counts; start: field 22 of /proc/PID/stat, in clock ticks since boot (proc_pid_stat(5));
+    boot: /proc/sys/kernel/random/boot_id of the boot that it ran in.
+    """
+
+    pid: int
+    start: int
+    boot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """All that one start needs.
+
+    number: the how-manyth start of this container this is, from 1; every record of this run carries it.
+    rootfs: the mounted root file system. directory: where the log and the exit record go.
+    spec: the OCI runtime-spec configuration, whose `root.path` is `rootfs`.
+    cleanup: argv that undoes what the host still holds after the exit, for when no engine is there to do it.
+    """
+
+    container: str
+    number: int
+    rootfs: Path
+    directory: Path
+    spec: Mapping[str, Any]
+    cleanup: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How one run ended. code: 0 to 255, 128+n for signal n. at: nanoseconds since the epoch."""
+
+    number: int
+    code: int
+    at: int
+    oom_killed: bool = False
+    error: str = ""
+    """What is not known, and why, where the exit was not seen (the monitor was killed)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessInfo:
+    """One process of a container, as ps(1) would tell. Times in seconds; started: since the epoch."""
+
+    pid: int
+    ppid: int
+    uid: int
+    user: str
+    cpu_time: float
+    started: float
+    tty: str
+    command: str
+
+
+class Wakeup:
+    """Something happened; look again. Set by the watcher, cleared by each wait that it ends."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def notify(self) -> None:
+        self._event.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until notified, at most `timeout` seconds; whether there was a notice. Notices fold into one."""
+        told = self._event.wait(timeout)
+        self._event.clear()
+        return told
+
+
+class Runtime(Protocol):
+    """The verbs of the OCI runtime-spec, with streams, exit status, processes and figures.
+
+    Every verb is safe to call from several threads; the caller holds the container's lock for those that change it.
+    Refusals are `RuntimeFailed` with the runtime's own reason.
+    """
+
+    name: str
+
+    def version(self) -> str:
+        """What runs the containers, as it calls itself: `runc 1.1.5`. Raises EngineUnavailable where it is missing."""
+        ...
+
+    def run(self, launch: Launch) -> Process:
+        """Create and start in one. When this fails nothing runs and nothing of this start is left, in the log neither."""
+        ...
+
+    def running(self, container: str) -> tuple[int, Process] | None:
+        """The start number and init of a run that is alive, whoever started it. None: nothing lives."""
+        ...
+
+    def alive(self, process: Process) -> bool:
+        """Whether this very process still runs: same number, start time and boot, and not a zombie."""
+        ...
+
+    def exit_of(self, directory: Path) -> Exit | None:
+        """The newest exit record in the container's directory."""
+        ...
+
+    def settled(self, container: str) -> bool:
+        """Whether no monitor is at work for the container: an exit record that is not there now won't come."""
+        ...
+
+    def signal(self, container: str, process: Process, number: int) -> None:
+        """Send a signal to the container's init. A frozen container gets it once it is thawed; SIGKILL ends it at once."""
+        ...
+
+    def pause(self, container: str) -> None:
+        """Freeze every process of the container (cgroup freezer)."""
+        ...
+
+    def resume(self, container: str) -> None:
+        """Thaw it."""
+        ...
+
+    def delete(self, container: str) -> None:
+        """Remove what the runtime keeps of a run that has ended: its state, bundle and cgroup. Again is no error."""
+        ...
+
+    def destroy(self, container: str) -> None:
+        """The inverse of `run`, whatever state the container is in: kill, wait for the exit, delete."""
+        ...
+
+    def processes(self, container: str) -> list[ProcessInfo]:
+        """The processes of a running container, by PID."""
+        ...
+
+    def ps(self, container: str, options: Sequence[str]) -> list[str]:
+        """ps(1) with these options over the container's processes: the header, then a line each."""
+        ...
+
+    def sample(self, container: str, process: Process) -> Sample:
+        """What the container has used so far."""
+        ...
+
+    def namespaces(self, process: Process) -> dict[str, str]:
+        """The inode number of each namespace of the process, by its name in /proc/PID/ns; "" where unknown."""
+        ...
+
+    def watch(self, directory: Path) -> AbstractContextManager[Wakeup]:
+        """Be woken up by what changes in the container's directory: log, exit record, removal."""
+        ...
+
+    def known(self) -> list[str]:
+        """The containers of which this runtime holds anything on the host: a bundle, a state, a monitor."""
+        ...
+
+    def close(self) -> None:
+        """Let go of threads and helper processes of this engine. Containers live on (emulated ones end)."""
+        ...

@@ -1,0 +1,100 @@
+"""Layers unpacked, and root file systems made of them: what the engine asks of a storage driver.
+
+Two implement it: `overlay` (overlayfs mounts, root) and `vfs` (plain copied directories, no root). A *layer* is known by
+its chain ID (64 hex digits; OCI image-spec, "Layer ChainID"), a container by its ID.
+
+    with ExitStack() as undo:
+        staging = driver.stage(parents)                 # an empty place, or for vfs a copy of the topmost parent
+        undo.callback(driver.discard, staging)
+        … unpack a layer into staging.path with staging.whiteouts …
+        driver.commit(staging, layer)                   # now, and only now, the layer is there
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+
+class Whiteouts(Enum):
+    """How a deletion in a layer (`.wh.NAME`, OCI image-spec "Whiteouts") is written into the unpacked directory."""
+
+    OVERLAY = "overlay"
+    """As overlayfs reads it: a character device 0/0, and the xattr trusted.overlay.opaque=y."""
+    APPLY = "apply"
+    """By deleting what the parent's copy holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """A layer in the making; it has no name until it is committed. path: an existing directory to unpack into."""
+
+    path: Path
+    whiteouts: Whiteouts
+
+
+class StorageDriver(Protocol):
+    """Every method is durable when it returns, and safe to repeat after a crash. Refusals are StorageFailed."""
+
+    name: str
+
+    def status(self) -> dict[str, str]:
+        """`backing_filesystem`, `native_overlay_diff`, `supports_d_type`, as GetInfo shows them."""
+        ...
+
+    def stage(self, parents: Sequence[str]) -> Staging:
+        """Begin a layer over these (base first)."""
+        ...
+
+    def commit(self, staging: Staging, layer: str) -> None:
+        """Give the layer its name. One that has that name already stays and the staging is discarded."""
+        ...
+
+    def discard(self, staging: Staging) -> None:
+        """Drop an unfinished layer. Again is no error."""
+        ...
+
+    def has(self, layer: str) -> bool:
+        """Whether the layer is there, whole."""
+        ...
+
+    def remove(self, layer: str) -> None:
+        """Remove a layer that nothing stands on. Again is no error."""
+        ...
+
+    def create(self, container: str, layers: Sequence[str]) -> None:
+        """Make the writable layer of a container over these layers (base first)."""
+        ...
+
+    def mount(self, container: str) -> Path:
+        """Make the container's root file system visible; the answer is where. Again answers the same."""
+        ...
+
+    def unmount(self, container: str) -> None:
+        """Take it away; what was written stays. Again is no error."""
+        ...
+
+    def delete(self, container: str) -> None:
+        """Remove the writable layer. Again is no error."""
+        ...
+
+    def usage(self, container: str) -> int:
+        """Bytes that the container has written over its image: proportional work to what changed, not to the image."""
+        ...
+
+    def place(self, container: str) -> dict[str, str]:
+        """Where the driver keeps the container's parts, for Inspect's `GraphDriver.Data`: LowerDir, UpperDir, …"""
+        ...
+
+    def known(self) -> tuple[list[str], list[str]]:
+        """The layers and the containers that it holds, for garbage collection."""
+        ...
+
+    def sweep(self) -> None:
+        """Remove stagings that no living process is working on (a crash left them)."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what this engine's process holds of the driver; what is stored and mounted stays."""
+        ...

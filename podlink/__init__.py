@@ -1,0 +1,26 @@
+"""podlink: a container engine that speaks the varlink interface io.projectatomic.podman.
+
+    from podlink import Engine
+
+The engine is imported when it is first asked for, so that `podlink --help` and a test's collection cost nothing.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from podlink.engine.app import Engine as Engine
+    from podlink.engine.config import Config as Config
+
+__version__ = "0.1.0"
+__all__ = ["Config", "Engine", "__version__"]
+
+_HOMES = {"Engine": "podlink.engine.app", "Config": "podlink.engine.config"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import `name` from where it lives on its first use (PEP 562)."""
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
