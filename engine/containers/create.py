@@ -1,0 +1,82 @@
+"""CreateContainer: a record, a directory and a writable layer; nothing runs yet."""
+
+import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+from podlink.engine.containers.request import CreateRequest, refuse_unbuilt
+from podlink.engine.containers.settle import settle
+from podlink.engine.errors import ErrorOccurred, InvalidRequest, NameInUse
+from podlink.engine.host import Host
+from podlink.engine.ids import new_id, new_name
+from podlink.engine.images.lookup import find_image
+from podlink.engine.oci.image.config import ImageConfig
+from podlink.engine.oci.spec.capabilities import resolve
+from podlink.engine.oci.spec.resources import validate
+from podlink.engine.oci.spec.values import ContainerConfig
+from podlink.engine.state.containers import Container
+from podlink.engine.state.images import Image
+
+NAME_ATTEMPTS = 32
+
+
+def create(host: Host, request: CreateRequest) -> str:
+    """Create a container of an image that is there, and return its ID.
+
+    Raises ImageNotFound; NotHonoured or InvalidRequest, naming the field; NameInUse, naming the holder.
+    """
+    refuse_unbuilt(request)
+    image = _image_of(host, request)
+    container = new_id(host.chooser)
+    config = settle(request, ImageConfig.parse(image.config).runtime(), container, platform.node())
+    resolve(config.cap_add, config.cap_drop, config.privileged, host.facts.capabilities)
+    validate(config.resources)
+    layers = tuple(layer.chain for layer in image.layers)
+    with host.state.locks.hold(container), ExitStack() as undo:
+        directory = host.directory(container)
+        directory.mkdir(parents=True)
+        undo.callback(shutil.rmtree, directory, ignore_errors=True)
+        host.storage.create(container, layers)
+        undo.callback(host.storage.delete, container)
+        _record(host, request, image, container, config)
+        undo.pop_all()
+    return container
+
+
+def _image_of(host: Host, request: CreateRequest) -> Image:
+    """The image that is asked for; `image_id`, where it is given, must be its ID."""
+    image = find_image(host, request.image or request.image_id)
+    if request.image_id and find_image(host, request.image_id).id != image.id:
+        raise InvalidRequest(f"image_id: {request.image_id} is not the ID of image {request.image!r}, which is {image.id}")
+    return image
+
+
+def _record(host: Host, request: CreateRequest, image: Image, container: str, config: ContainerConfig) -> None:
+    """Write the container's row: the moment from which it exists."""
+    for name in _names(host, request.name):
+        row = Container(
+            id=container,
+            name=name,
+            image=image.id,
+            image_name=request.image or request.image_id,
+            layers=tuple(layer.chain for layer in image.layers),
+            created_at=host.now(),
+            config=config,
+            root_size=image.size,
+        )
+        try:
+            return host.state.containers.add(row)
+        except NameInUse:
+            if request.name:
+                raise
+    raise ErrorOccurred(f"no free name was found in {NAME_ATTEMPTS} attempts; name the container")
+
+
+def _names(host: Host, asked: str) -> Iterator[str]:
+    """The name that was asked for, or one invented name after another."""
+    if asked:
+        yield asked
+        return
+    for attempt in range(NAME_ATTEMPTS):
+        yield new_name(host.chooser) + (str(attempt) if attempt > 1 else "")

@@ -1,0 +1,153 @@
+"""The states of a container, and the one way to change them.
+
+                create            start                    pause
+    (nothing) ────────▶ configured ──────▶ running ◀─────────────▶ paused
+                            │    ▲           │      unpause          │
+                            │    │ start     │ its init ends         │
+                            ▼    │           ▼                       │
+                   remove (nothing) ◀───── exited ◀──────────────────┘
+
+A verb holds the container's lock while it changes it, never while it waits. What the host did by itself meanwhile (an
+init that ended) is in the exit record that the monitor wrote; whoever takes the lock folds it in first, so that a verb
+always starts from the truth.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from podlink.engine.containers.discard import discard
+from podlink.engine.errors import ContainerNotFound, EngineError, InvalidState
+from podlink.engine.host import Host
+from podlink.engine.runtime.base import Exit, Process
+from podlink.engine.state.containers import Container, Status
+
+log = logging.getLogger(__name__)
+
+LIVE = frozenset({Status.CREATED, Status.RUNNING, Status.PAUSED})
+"""In these an init exists."""
+
+LEGAL = {
+    "start": {Status.CONFIGURED, Status.CREATED, Status.EXITED},
+    "stop": {Status.CREATED, Status.RUNNING, Status.PAUSED, Status.EXITED},
+    "kill": {Status.CREATED, Status.RUNNING, Status.PAUSED},
+    "pause": {Status.RUNNING},
+    "unpause": {Status.PAUSED},
+    "list the processes of": {Status.RUNNING, Status.PAUSED},
+    "remove": {Status.CONFIGURED, Status.CREATED, Status.EXITED},
+}
+
+UNSEEN = -1
+"""The exit code of a run whose end nobody saw: no status of a process, so that it can't be taken for one."""
+
+
+def restarting(host: Host, container: str) -> Path:
+    """A mark in the container's directory while RestartContainer is at work: its `rm` waits for an exit that stays."""
+    return host.directory(container) / "restarting"
+
+
+def require(container: Container, verb: str) -> None:
+    """Raise InvalidState unless the verb is legal in the container's state."""
+    if container.status not in LEGAL[verb]:
+        hint = "; remove it by force, or stop it first" if verb == "remove" else ""
+        raise InvalidState(f"cannot {verb} container {container.name} ({container.id[:12]}): it is {container.status}{hint}")
+
+
+def process_of(container: Container) -> Process:
+    """The init of the container's last start."""
+    return Process(container.pid, container.pid_start, container.boot)
+
+
+@contextmanager
+def locked(host: Host, name: str) -> Iterator[Container]:
+    """The container, alone and up to date, for as long as the block lasts. Raises ContainerNotFound(name)."""
+    container = host.state.containers.find(name).id
+    with host.state.locks.hold(container):
+        try:
+            row = fold(host, host.state.containers.get(container))
+        except ContainerNotFound:
+            raise ContainerNotFound(name) from None
+        yield row
+
+
+def ended(host: Host, container: Container) -> Exit | None:
+    """How the run that the row speaks of, or a later one, ended; None while it lives. Reads; changes nothing."""
+    record = host.runtime.exit_of(host.directory(container.id))
+    if record and (record.number > container.start or (record.number == container.start and container.status in LIVE)):
+        return record
+    if container.status not in LIVE or host.runtime.alive(process_of(container)) or not host.runtime.settled(container.id):
+        return None
+    record = host.runtime.exit_of(host.directory(container.id))  # it may have come while we looked
+    if record and record.number >= container.start:
+        return record
+    return Exit(number=container.start, code=UNSEEN, at=host.now(), error="its end was not seen: the monitor or the host went down while it ran")
+
+
+def fold(host: Host, container: Container) -> Container:
+    """Bring the row up to what happened on the host. The caller holds the container's lock.
+
+    Raises ContainerNotFound where that removes the container (`rm`).
+    """
+    if record := ended(host, container):
+        return conclude(host, container, record)
+    if container.status not in LIVE and (found := host.runtime.running(container.id)) and found[0] > container.start:
+        number, process = found  # a start whose engine died before it could say so
+        host.state.containers.mark_running(
+            container.id, start=number, pid=process.pid, pid_start=process.start, boot=process.boot, at=host.now()
+        )
+        return host.state.containers.get(container.id)
+    return container
+
+
+def conclude(host: Host, container: Container, record: Exit) -> Container:
+    """Undo on the host what the ended run held, then write down how it ended. Again is no error."""
+    troubles = [trouble for undo in _inverses(host, container.id) if (trouble := _attempt(undo))]
+    host.state.containers.mark_exited(
+        container.id,
+        start=record.number,
+        code=record.code,
+        at=record.at,
+        oom_killed=record.oom_killed,
+        error="; ".join(filter(None, (record.error, *troubles))),
+        rw_size=host.storage.usage(container.id),
+    )
+    host.samples.pop(container.id, None)
+    if container.config.rm and not restarting(host, container.id).exists():
+        discard(host, container)
+        raise ContainerNotFound(container.id)
+    return host.state.containers.get(container.id)
+
+
+def _inverses(host: Host, container: str) -> Iterator[Callable[[], None]]:
+    """What StartContainer did to the host, undone, last first."""
+    yield lambda: host.runtime.delete(container)
+    yield lambda: host.network.detach(container)
+    yield lambda: host.storage.unmount(container)
+
+
+def _attempt(undo: Callable[[], None]) -> str:
+    """Run one undo; its trouble, if any, is told with the exit instead of keeping the container from having ended."""
+    try:
+        undo()
+    except (EngineError, OSError) as trouble:
+        log.warning("cleaning up after an exit: %s", trouble)
+        return f"cleaning up: {trouble}"
+    return ""
+
+
+def truth(host: Host, container: Container) -> Container:
+    """The container as it is now, for those who only look: no lock is taken and nothing is written."""
+    if (record := ended(host, container)) is None:
+        return container
+    return replace(
+        container,
+        status=Status.EXITED,
+        start=record.number,
+        pid=0,
+        exit_code=record.code,
+        finished_at=record.at,
+        oom_killed=record.oom_killed,
+        error=record.error,
+    )

@@ -1,0 +1,50 @@
+"""RemoveContainer and DeleteStoppedContainers."""
+
+from podlink.engine.containers.discard import discard
+from podlink.engine.containers.lifecycle import LEGAL, LIVE, locked, require, truth
+from podlink.engine.containers.stop import stop
+from podlink.engine.errors import ContainerNotFound, EngineError, ErrorOccurred, InvalidState
+from podlink.engine.host import Host
+
+ATTEMPTS = 5
+"""How often somebody else may start the container again between our stop and our removal."""
+
+
+def remove(host: Host, name: str, force: bool = False) -> str:
+    """Remove a container and return its ID. force: stop it first (stop signal, its stop_timeout, then SIGKILL).
+
+    Raises ContainerNotFound; InvalidState where it runs and there is no force.
+    """
+    container = host.state.containers.find(name).id
+    for _ in range(ATTEMPTS):
+        try:
+            with locked(host, container) as row:
+                if row.status in LEGAL["remove"] - LIVE:
+                    discard(host, row)
+                    return container
+                if not force:
+                    require(row, "remove")
+            stop(host, container)
+        except ContainerNotFound:  # it was to be removed at its exit, or somebody else was faster: it is gone, as asked
+            return container
+    raise InvalidState(f"container {name} was started again {ATTEMPTS} times while it was to be removed")
+
+
+def delete_stopped(host: Host) -> list[str]:
+    """Remove every container that is neither running nor paused, and return the IDs of those that went.
+
+    When one can't be removed the others are all the same; then ErrorOccurred says which stayed, and why.
+    """
+    gone, stayed = [], []
+    for row in host.state.containers.all():
+        if truth(host, row).status in LIVE:
+            continue
+        try:
+            gone.append(remove(host, row.id))
+        except InvalidState:
+            continue  # it was started meanwhile
+        except EngineError as error:
+            stayed.append(f"{row.name} ({error})")
+    if stayed:
+        raise ErrorOccurred(f"removed {len(gone)} containers ({', '.join(gone)}); not removed: {', '.join(stayed)}")
+    return gone

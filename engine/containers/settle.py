@@ -1,0 +1,140 @@
+"""From what was asked and what the image says to what the container is: pure, and done once, at creation."""
+
+import re
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from podlink.engine.containers.request import CreateRequest, ResourceRequest, network_mode
+from podlink.engine.errors import InvalidRequest
+from podlink.engine.ids import NAME
+from podlink.engine.oci.spec.values import ContainerConfig, Resources
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+STOP_TIMEOUT = 10
+"""Seconds between the stop signal and SIGKILL where nobody says otherwise."""
+HOSTNAME_MAX = 64
+"""sethostname(2): longer names are refused by the kernel."""
+
+
+def settle(request: CreateRequest, image: Mapping[str, Any], container: str, host_name: str) -> ContainerConfig:
+    """The container's settings. image: the `config` object of the OCI image configuration; host_name: for net_mode host.
+
+    Raises InvalidRequest, naming the field, for what makes no sense, and NotHonoured for what is not built.
+    """
+    check_name(request.name)
+    mode = network_mode(request)
+    hostname = _hostname(request.hostname) or (host_name if mode == "host" else container[:12])
+    entrypoint, command = _entrypoint(request, image), _command(request, image)
+    if not entrypoint and not command:
+        raise InvalidRequest("command: neither the request nor the image says what to run")
+    return ContainerConfig(
+        args=_text("command", (*entrypoint, *command)),
+        env=environment(image.get("Env") or (), request.env, hostname),
+        cwd=_directory(request.work_dir or image.get("WorkingDir") or "/"),
+        user=request.user or image.get("User") or "",
+        hostname=hostname,
+        net_mode=mode,
+        readonly_rootfs=request.readonly_rootfs,
+        cap_add=tuple(request.cap_add),
+        cap_drop=tuple(request.cap_drop),
+        privileged=request.privileged,
+        resources=_resources(request.resources),
+        stop_signal=_stop_signal(request.stop_signal, image.get("StopSignal") or ""),
+        stop_timeout=_natural("stop_timeout", request.stop_timeout) or STOP_TIMEOUT,
+        rm=request.rm,
+        detach=request.detach,
+        quiet=request.quiet,
+        labels={**(image.get("Labels") or {}), **request.labels},
+        entrypoint=entrypoint,
+        command=command,
+    )
+
+
+def check_name(name: str) -> None:
+    """Raise InvalidRequest for a name that is neither empty nor of the form that names have."""
+    if name and not NAME.fullmatch(name):
+        raise InvalidRequest(f"name: {name!r} does not match {NAME.pattern}")
+
+
+def environment(image: Sequence[str], asked: Mapping[str, str], hostname: str) -> tuple[str, ...]:
+    """`NAME=value` for init: what every container has, then the image's, then the request's; the last one wins."""
+    merged = {"PATH": PATH, "TERM": "xterm", "HOSTNAME": hostname, "container": "podman"}
+    merged.update(entry.partition("=")[::2] for entry in image if entry.partition("=")[0])
+    for name, value in asked.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise InvalidRequest(f"env: {name!r} is no name of a variable, or its value holds a NUL")
+        merged[name] = value
+    return tuple(f"{name}={value}" for name, value in merged.items())
+
+
+def _entrypoint(request: CreateRequest, image: Mapping[str, Any]) -> tuple[str, ...]:
+    """The request's, else the image's; the request clears the image's with a single empty word."""
+    if tuple(request.entrypoint) == ("",):
+        return ()
+    return tuple(request.entrypoint or image.get("Entrypoint") or ())
+
+
+def _command(request: CreateRequest, image: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(request.command or image.get("Cmd") or ())
+
+
+def _text(field: str, words: tuple[str, ...]) -> tuple[str, ...]:
+    if not words[0]:
+        raise InvalidRequest(f"{field}: its first word is empty, and that is the program to run")
+    if any("\0" in word for word in words):
+        raise InvalidRequest(f"{field}: a word holds a NUL, which no argument of a program can")
+    return words
+
+
+def _directory(path: str) -> str:
+    if not path.startswith("/") or "\0" in path:
+        raise InvalidRequest(f"work_dir: {path!r} is not an absolute path")
+    return path
+
+
+def _hostname(name: str) -> str:
+    if len(name) > HOSTNAME_MAX or not re.fullmatch(r"[A-Za-z0-9._-]*", name):
+        raise InvalidRequest(f"hostname: {name!r} is not a host name of at most {HOSTNAME_MAX} letters, digits, dots and hyphens")
+    return name
+
+
+def _resources(asked: ResourceRequest) -> Resources:
+    return Resources(
+        memory=asked.memory,
+        cpu_shares=asked.cpu_shares,
+        cpu_quota=asked.cpu_quota,
+        cpu_period=asked.cpu_period,
+        pids_limit=asked.pids_limit,
+    )
+
+
+def _natural(field: str, value: int) -> int:
+    if value < 0:
+        raise InvalidRequest(f"{field}: {value} is negative")
+    return value
+
+
+def _stop_signal(asked: int, image: str) -> int:
+    """The request's number, else the image's (`SIGQUIT`, `QUIT` or `3`), else SIGTERM."""
+    if asked:
+        return check_signal("stop_signal", asked)
+    if not image:
+        return int(signal.SIGTERM)
+    if image.isdecimal():
+        return check_signal("the image's StopSignal", int(image))
+    word = image.upper().removeprefix("SIG")
+    if found := re.fullmatch(r"RTMIN(?:\+(\d+))?|RTMAX(?:-(\d+))?", word):
+        base = signal.SIGRTMIN + int(found[1] or 0) if word.startswith("RTMIN") else signal.SIGRTMAX - int(found[2] or 0)
+        return check_signal("the image's StopSignal", int(base))
+    try:
+        return int(signal.Signals["SIG" + word])
+    except KeyError:
+        raise InvalidRequest(f"the image's StopSignal: {image!r} is not the name of a signal; say stop_signal") from None
+
+
+def check_signal(field: str, number: int) -> int:
+    """The number of a signal, 1 to 64 (signal(7)); InvalidRequest otherwise."""
+    if not 1 <= number <= 64:
+        raise InvalidRequest(f"{field}: {number} is not a signal; they are numbered 1 to 64")
+    return number

@@ -1,0 +1,55 @@
+"""StartContainer: the walk that ARCHITECTURE.md follows. Each step's inverse is on the stack before the next is made."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from podlink.engine.containers.lifecycle import locked, require
+from podlink.engine.containers.users import resolve_user
+from podlink.engine.host import Host
+from podlink.engine.oci.spec.build import build
+from podlink.engine.oci.spec.values import Placement
+from podlink.engine.runtime.base import Launch
+from podlink.engine.state.containers import Container
+
+
+def start(host: Host, name: str) -> str:
+    """Start a container that does not run and return its ID; on any failure the host is as it was before.
+
+    Raises ContainerNotFound; InvalidState where it runs or is paused; InvalidRequest for a user that the image does not
+    know; RuntimeFailed with the runtime's reason for what it finds out before exec (a command that is not there).
+    """
+    with locked(host, name) as container, ExitStack() as undo:
+        require(container, "start")
+        directory = host.directory(container.id)
+        directory.mkdir(parents=True, exist_ok=True)
+        rootfs = host.storage.mount(container.id)
+        undo.callback(host.storage.unmount, container.id)
+        attachment = host.network.attach(container.id, container.config.net_mode)
+        undo.callback(host.network.detach, container.id)
+        launch = _launch(host, container, rootfs, attachment.namespace)
+        process = host.runtime.run(launch)
+        undo.callback((directory / "exit.json").unlink, missing_ok=True)
+        undo.callback(host.runtime.destroy, container.id)
+        host.state.containers.mark_running(
+            container.id, start=launch.number, pid=process.pid, pid_start=process.start, boot=process.boot, at=host.now()
+        )
+        undo.pop_all()
+        return container.id
+
+
+def _launch(host: Host, container: Container, rootfs: Path, network: str) -> Launch:
+    placement = Placement(
+        container=container.id,
+        rootfs=rootfs,
+        user=resolve_user(rootfs, container.config.user),
+        cgroup=f"/{host.config.cgroup_parent}/{container.id}",
+        network=network,
+    )
+    return Launch(
+        container=container.id,
+        number=container.start + 1,
+        rootfs=rootfs,
+        directory=host.directory(container.id),
+        spec=build(container.config, placement, host.facts),
+        cleanup=(*host.cleanup, container.id),
+    )

@@ -1,0 +1,60 @@
+"""Whom init runs as: `name`, `uid`, `name:group`, `uid:gid`, looked up in the image's own /etc/passwd and /etc/group.
+
+The files are the image's and hostile: they are read without leaving the root file system, and bounded. passwd(5), group(5).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from podlink.engine.errors import InvalidRequest
+from podlink.engine.linux.safepath import read_inside
+from podlink.engine.oci.spec.values import User
+
+LIMIT = 4 * 2**20
+HIGHEST_ID = 2**32 - 2
+"""(uid_t) -1 means "no change" to the kernel; see setresuid(2)."""
+
+
+def resolve_user(rootfs: Path, text: str) -> User:
+    """The numbers behind `text`. Raises InvalidRequest, naming the user, for one that the image does not know."""
+    passwd = _rows(rootfs, "/etc/passwd", 7)
+    groups = _rows(rootfs, "/etc/group", 4)
+    return find_user(text, list(passwd), list(groups))
+
+
+def find_user(text: str, passwd: list[list[str]], groups: list[list[str]]) -> User:
+    """The rule itself, over the rows of the two files."""
+    name, _, group = text.partition(":")
+    name = name or "0"
+    row = next((row for row in passwd if row[0] == name), None)
+    if row is None and name.isdecimal():
+        row = next((row for row in passwd if row[2] == name), None)
+    if row is None and not name.isdecimal():
+        raise InvalidRequest(f"user: the image's /etc/passwd has no user {name!r}")
+    uid = _number(row[2] if row else name)
+    if group:
+        return User(uid=uid, gid=_group(group, groups))
+    member = [_number(each[2]) for each in groups if row and row[0] in each[3].split(",")]
+    gid = _number(row[3]) if row else 0
+    return User(uid=uid, gid=gid, additional_gids=tuple(sorted(set(member) - {gid})))
+
+
+def _group(name: str, groups: list[list[str]]) -> int:
+    row = next((row for row in groups if row[0] == name), None)
+    if row is None and not name.isdecimal():
+        raise InvalidRequest(f"user: the image's /etc/group has no group {name!r}")
+    return _number(row[2] if row else name)
+
+
+def _number(text: str) -> int:
+    if not (text.isdecimal() and len(text) <= 10 and int(text) <= HIGHEST_ID):
+        raise InvalidRequest(f"user: {text!r} is not an ID from 0 to {HIGHEST_ID}")
+    return int(text)
+
+
+def _rows(rootfs: Path, path: str, columns: int) -> Iterator[list[str]]:
+    """The rows of a file of colon-separated columns; what does not have them all is passed over, as getpwent(3) does."""
+    for line in (read_inside(rootfs, path, LIMIT) or b"").decode(errors="replace").splitlines():
+        row = line.strip().split(":")
+        if len(row) == columns and row[0] and not row[0].startswith("#") and row[2].isdecimal():
+            yield row
