@@ -1,6 +1,7 @@
 """What an engine is opened with. Values only: `engine/app.py` turns them into parts."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -26,3 +27,13 @@ class Config:
     storage_driver: Literal["overlay", "vfs"] = "overlay"
     cgroup_parent: str = "podlink"
     """The cgroup under which each container gets its own, relative to the root of each hierarchy."""
+
+    def to_text(self) -> str:
+        """As one line of JSON: how a configuration reaches a process that the engine starts."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_text(cls, text: str) -> "Config":
+        """The inverse of `to_text`."""
+        values = json.loads(text)
+        return cls(**{**values, "root": Path(values["root"]), "runroot": Path(values["runroot"])})

@@ -11,10 +11,10 @@ from podlink.engine.host import Host
 def kill(host: Host, name: str, number: int = -1) -> str:
     """Send a signal to a container's init and return the container's ID; the effect is the container's affair.
 
-    number: 1 to 64; -1, and 0 as the interface's zero value, mean SIGTERM. Raises ContainerNotFound; InvalidState where
-    nothing runs; InvalidRequest for a number that is no signal.
+    number: 1 to 64; -1 means SIGTERM. Raises ContainerNotFound; InvalidState where nothing runs; InvalidRequest for a
+    number that is no signal.
     """
-    chosen = signal.SIGTERM if number in (-1, 0) else check_signal("signal", number)
+    chosen = signal.SIGTERM if number == -1 else check_signal("signal", number)
     with locked(host, name) as container:
         require(container, "kill")
         with suppress(ProcessLookupError):  # init ended just now, which is what was asked for

@@ -1,0 +1,200 @@
+"""InspectContainer: all that is known of one container, under the keys of the original service.
+
+A key whose feature is not built yet has its zero value, which is the truth: CreateContainer refuses to set it.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from podlink.engine.containers.lifecycle import LIVE
+from podlink.engine.containers.list import Summary, get_container
+from podlink.engine.containers.logs import FILE
+from podlink.engine.containers.users import resolve_user
+from podlink.engine.errors import EngineError
+from podlink.engine.host import Host
+from podlink.engine.oci.spec.values import ContainerConfig
+from podlink.engine.state.containers import Container, Status
+from podlink.engine.times import rfc3339
+
+OCI_VERSION = "1.0.2"
+SHM_SIZE = 64 * 2**20
+"""Bytes of /dev/shm, as `oci.spec.mounts` has it."""
+
+
+def inspect_container(host: Host, name: str) -> dict[str, Any]:
+    """The document, ready for JSON. Raises ContainerNotFound."""
+    seen = get_container(host, name)
+    container = seen.container
+    return {
+        "ID": container.id,
+        "Created": rfc3339(container.created_at),
+        "Path": container.config.args[0],
+        "Args": list(container.config.args),
+        "State": _state(container),
+        "Image": container.image,
+        "ImageName": container.image_name,
+        "ResolvConfPath": "",
+        "HostnamePath": "",
+        "HostsPath": "",
+        "StaticDir": str(host.directory(container.id)),
+        "LogPath": str(host.directory(container.id) / FILE),
+        "Name": container.name,
+        "RestartCount": 0,
+        "Driver": host.storage.name,
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": [],
+        "GraphDriver": {"Name": host.storage.name, "Data": host.storage.place(container.id)},
+        "SizeRw": seen.rw_size,
+        "SizeRootFs": container.root_size + seen.rw_size,
+        "Mounts": _mounts(seen),
+        "Dependencies": [],
+        "NetworkSettings": _network(seen),
+        "HostConfig": _host_config(host, container.config),
+        "Config": _config(host, container),
+    }
+
+
+def _state(container: Container) -> dict[str, Any]:
+    live = container.status in LIVE
+    return {
+        "OciVersion": OCI_VERSION,
+        "Status": str(container.status),
+        "Running": container.status is Status.RUNNING,
+        "Paused": container.status is Status.PAUSED,
+        "Restarting": False,
+        "OOMKilled": container.oom_killed,
+        "Dead": False,
+        "Pid": container.pid if live else 0,
+        "ExitCode": container.exit_code,
+        "Error": container.error,
+        "StartedAt": rfc3339(container.started_at),
+        "FinishedAt": rfc3339(0 if live else container.finished_at),
+    }
+
+
+def _mounts(seen: Summary) -> list[dict[str, Any]]:
+    return [
+        {"destination": each.destination, "type": each.type, "source": each.source, "options": list(each.options)} for each in seen.mounts
+    ]
+
+
+def _network(seen: Summary) -> dict[str, Any]:
+    namespace = f"/proc/{seen.container.pid}/ns/net" if seen.container.status in LIVE else ""
+    return {
+        "Bridge": "",
+        "SandboxID": "",
+        "HairpinMode": False,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "Ports": [],
+        "SandboxKey": namespace,
+        "SecondaryIPAddresses": [],
+        "SecondaryIPv6Addresses": [],
+        "EndpointID": "",
+        "Gateway": "",
+        "GlobalIPv6Addresses": [],
+        "GlobalIPv6PrefixLen": 0,
+        "IPAddress": [],
+        "IPPrefixLen": 0,
+        "IPv6Gateway": "",
+        "MacAddress": "",
+    }
+
+
+def _host_config(host: Host, config: ContainerConfig) -> dict[str, Any]:
+    resources = config.resources
+    return {
+        "ContainerIDFile": "",
+        "LogConfig": {"Type": "k8s-file", "Config": {}},
+        "NetworkMode": config.net_mode,
+        "PortBindings": {},
+        "AutoRemove": config.rm,
+        "CapAdd": list(config.cap_add),
+        "CapDrop": list(config.cap_drop),
+        "DNS": [],
+        "DNSOptions": [],
+        "DNSSearch": [],
+        "ExtraHosts": [],
+        "GroupAdd": [],
+        "IpcMode": "private",
+        "Cgroup": "",
+        "OomScoreAdj": None,
+        "PidMode": "private",
+        "Privileged": config.privileged,
+        "PublishAllPorts": False,
+        "ReadonlyRootfs": config.readonly_rootfs,
+        "SecurityOpt": [],
+        "UTSMode": "private",
+        "UsernsMode": "host",
+        "ShmSize": SHM_SIZE,
+        "Runtime": host.runtime.name,
+        "ConsoleSize": None,
+        "CpuShares": resources.cpu_shares or None,
+        "Memory": resources.memory,
+        "NanoCpus": 0,
+        "CgroupParent": host.config.cgroup_parent,
+        "BlkioWeight": None,
+        "BlkioWeightDevice": [],
+        "BlkioDeviceReadBps": [],
+        "BlkioDeviceWriteBps": [],
+        "BlkioDeviceReadIOps": [],
+        "BlkioDeviceWriteIOps": [],
+        "CpuPeriod": resources.cpu_period or None,
+        "CpuQuota": resources.cpu_quota or None,
+        "CpuRealtimePeriod": None,
+        "CpuRealtimeRuntime": None,
+        "CpuSetCpus": "",
+        "CpuSetMems": "",
+        "Devices": [],
+        "DiskQuota": 0,
+        "KernelMemory": None,
+        "MemoryReservation": None,
+        "MemorySwap": None,
+        "MemorySwappiness": None,
+        "OomKillDisable": None,
+        "PidsLimit": resources.pids_limit or None,
+        "Ulimits": [],
+        "CpuCount": 0,
+        "CpuPercent": 0,
+        "IOMaximumIOps": 0,
+        "IOMaximumBandwidth": 0,
+        "Tmpfs": [],
+    }
+
+
+def _config(host: Host, container: Container) -> dict[str, Any]:
+    config = container.config
+    return {
+        "Hostname": config.hostname,
+        "Domainname": "",
+        "User": _user(host, container),
+        "AttachStdin": False,
+        "AttachStdout": False,
+        "AttachStderr": False,
+        "Tty": False,
+        "OpenStdin": False,
+        "StdinOnce": False,
+        "Env": list(config.env),
+        "Cmd": list(config.args),
+        "Image": container.image_name,
+        "Volumes": {},
+        "WorkingDir": config.cwd,
+        "Entrypoint": " ".join(config.entrypoint),
+        "Labels": dict(config.labels),
+        "Annotations": {},
+        "StopSignal": config.stop_signal,
+    }
+
+
+def _user(host: Host, container: Container) -> dict[str, Any]:
+    """Numbers where they are known: by the image's passwd while it is mounted, else as far as the text itself says."""
+    merged = host.storage.place(container.id).get("MergedDir")
+    if merged and container.status in LIVE:
+        with suppress(EngineError, OSError):
+            user = resolve_user(Path(merged), container.config.user)
+            return {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.additional_gids)}
+    name, _, group = container.config.user.partition(":")
+    return {"uid": int(name) if name.isdecimal() else 0, "gid": int(group) if group.isdecimal() else 0, "additionalGids": []}

@@ -1,0 +1,62 @@
+"""ListContainers and GetContainer: what there is, seen without locks and without one container's trouble for the others."""
+
+import logging
+from dataclasses import dataclass, field
+
+from podlink.engine.containers.lifecycle import LIVE, process_of, truth
+from podlink.engine.errors import EngineError
+from podlink.engine.host import Host
+from podlink.engine.oci.spec.mounts import Mount, mounts
+from podlink.engine.state.containers import Container
+
+log = logging.getLogger(__name__)
+
+NAMESPACES = ("user", "uts", "pid", "cgroup", "net", "mnt", "ipc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A container and what the host tells of it. rw_size: bytes written over the image; namespaces: inode numbers."""
+
+    container: Container
+    rw_size: int
+    mounts: tuple[Mount, ...]
+    namespaces: dict[str, str] = field(default_factory=dict)
+
+
+def list_containers(host: Host) -> list[Summary]:
+    """Every container, oldest first."""
+    return [summary(host, row) for row in host.state.containers.all()]
+
+
+def get_container(host: Host, name: str) -> Summary:
+    """One container. Raises ContainerNotFound."""
+    return summary(host, host.state.containers.find(name))
+
+
+def summary(host: Host, row: Container) -> Summary:
+    """What the lists show of a container. The sizes of one that does not run are known; nothing is walked for them."""
+    container = truth(host, row)
+    live = container.status in LIVE
+    return Summary(
+        container=container,
+        rw_size=written(host, container) if live else container.rw_size,
+        mounts=tuple(mounts(container.config, host.facts.cgroup_version)),
+        namespaces=_namespaces(host, container) if live else dict.fromkeys(NAMESPACES, ""),
+    )
+
+
+def written(host: Host, container: Container) -> int:
+    """Bytes that a running container has written so far; what was last known where it is just going."""
+    try:
+        return host.storage.usage(container.id)
+    except (EngineError, OSError) as trouble:
+        log.warning("size of container %s: %s", container.id[:12], trouble)
+        return container.rw_size
+
+
+def _namespaces(host: Host, container: Container) -> dict[str, str]:
+    try:
+        return host.runtime.namespaces(process_of(container))
+    except (EngineError, OSError):  # it ended just now
+        return dict.fromkeys(NAMESPACES, "")

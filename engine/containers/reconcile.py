@@ -1,0 +1,69 @@
+"""After a crash or a reboot: bring the records up to what the host really holds, and the host down to what has a record.
+
+Run when an engine opens. Others may be at work on the same root at that moment, so each container is looked at under its
+lock, and one whose lock is held is left alone: somebody lives who sees to it.
+"""
+
+import logging
+from contextlib import suppress
+
+from podlink.engine.containers.discard import discard, drop_parts
+from podlink.engine.containers.lifecycle import LIVE, fold, restarting
+from podlink.engine.errors import ContainerNotFound, EngineError
+from podlink.engine.host import Host
+from podlink.engine.ids import ID
+from podlink.engine.state.containers import Status
+
+log = logging.getLogger(__name__)
+
+
+def reconcile(host: Host) -> None:
+    """Fold in every exit and every half-done start, finish half-done removals, drop what has no record."""
+    for container in _suspects(host):
+        try:
+            with host.state.locks.try_hold(container) as held:
+                if held:
+                    _settle(host, container)
+        except (EngineError, OSError) as trouble:
+            log.warning("container %s could not be brought up to date: %s", container[:12], trouble)
+
+
+def _suspects(host: Host) -> set[str]:
+    """The containers that are worth a look: those with a record, and those of which the host holds a part."""
+    rows = {row.id for row in host.state.containers.all()}
+    folder = host.config.root / "containers"
+    parts = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+    parts.update(host.storage.known()[1], host.runtime.known())
+    return rows | {name for name in parts if ID.fullmatch(name)}
+
+
+def _settle(host: Host, container: str) -> None:
+    try:
+        row = fold(host, host.state.containers.get(container))
+    except ContainerNotFound:
+        _drop(host, container)
+        return
+    if row.status in LIVE:
+        return
+    restarting(host, container).unlink(missing_ok=True)
+    if row.status is Status.EXITED and row.config.rm:
+        discard(host, row)
+    elif host.runtime.running(container) is None:  # a start that was cut short before its init was there
+        host.runtime.delete(container)
+        host.network.detach(container)
+        host.storage.unmount(container)
+
+
+def _drop(host: Host, container: str) -> None:
+    """Parts without a record: a creation or a removal that was cut short."""
+    with suppress(ProcessLookupError):
+        host.runtime.destroy(container)
+    host.network.detach(container)
+    host.storage.unmount(container)
+    drop_parts(host, container)
+
+
+def conclude_one(host: Host, container: str) -> None:
+    """Fold in the exit of one container: what the monitor asks for when a run has ended. One that is gone is no error."""
+    with suppress(ContainerNotFound), host.state.locks.hold(container):
+        fold(host, host.state.containers.get(container))

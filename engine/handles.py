@@ -1,0 +1,138 @@
+"""The engine as an object, for those who embed it: `engine.containers.create(...)`, `container.start()`. One line a method."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from podlink.engine.cancel import NEVER, Cancel
+from podlink.engine.containers.create import create
+from podlink.engine.containers.inspect import inspect_container
+from podlink.engine.containers.kill import kill
+from podlink.engine.containers.list import Summary, get_container, list_containers
+from podlink.engine.containers.logs import follow, logs
+from podlink.engine.containers.pause import pause, unpause
+from podlink.engine.containers.remove import delete_stopped, remove
+from podlink.engine.containers.request import CreateRequest, ResourceRequest
+from podlink.engine.containers.start import start
+from podlink.engine.containers.stats import Figures, stats
+from podlink.engine.containers.stop import restart, stop
+from podlink.engine.containers.top import processes
+from podlink.engine.containers.wait import wait
+from podlink.engine.host import Host
+from podlink.engine.images.history import HistoryRecord, history
+from podlink.engine.images.import_ import import_image
+from podlink.engine.images.inspect import inspect_image
+from podlink.engine.images.list import ImageSummary, list_images
+from podlink.engine.images.remove import remove_image
+from podlink.engine.images.tag import tag_image
+from podlink.engine.system.info import Info, Version, info, version
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container of an engine. It holds an ID, nothing more: what it tells is asked for anew at each call."""
+
+    host: Host
+    id: str
+
+    def start(self) -> None:
+        start(self.host, self.id)
+
+    def stop(self, timeout: int | None = None) -> None:
+        stop(self.host, self.id, timeout)
+
+    def restart(self, timeout: int | None = None) -> None:
+        restart(self.host, self.id, timeout)
+
+    def kill(self, signal: int = -1) -> None:
+        kill(self.host, self.id, signal)
+
+    def pause(self) -> None:
+        pause(self.host, self.id)
+
+    def unpause(self) -> None:
+        unpause(self.host, self.id)
+
+    def wait(self, cancel: Cancel = NEVER) -> int:
+        return wait(self.host, self.id, cancel)
+
+    def remove(self, force: bool = False) -> None:
+        remove(self.host, self.id, force)
+
+    def logs(self) -> list[str]:
+        return logs(self.host, self.id)
+
+    def follow(self, cancel: Cancel = NEVER) -> Iterator[list[str]]:
+        return follow(self.host, self.id, cancel)
+
+    def processes(self, options: Sequence[str] = ()) -> list[str]:
+        return processes(self.host, self.id, options)
+
+    def stats(self) -> Figures:
+        return stats(self.host, self.id)
+
+    def inspect(self) -> dict[str, Any]:
+        return inspect_container(self.host, self.id)
+
+    def summary(self) -> Summary:
+        return get_container(self.host, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Containers:
+    """`engine.containers`."""
+
+    host: Host
+
+    def create(self, *, resources: ResourceRequest | None = None, **fields: Any) -> Container:
+        """Create a container; the arguments are the fields of the interface's `Create` type. Raises as `create` does."""
+        request = CreateRequest(resources=resources or ResourceRequest(), **fields)
+        return Container(self.host, create(self.host, request))
+
+    def get(self, name: str) -> Container:
+        """The container of this name, ID or ID prefix. Raises ContainerNotFound, AmbiguousName."""
+        return Container(self.host, self.host.state.containers.find(name).id)
+
+    def list(self) -> "list[Summary]":
+        return list_containers(self.host)
+
+    def delete_stopped(self) -> "list[str]":
+        return delete_stopped(self.host)
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """`engine.images`. What names an image is a name, an ID or an ID prefix; what is returned is the ID."""
+
+    host: Host
+
+    def import_image(self, source: str, reference: str = "", message: str = "", changes: Sequence[str] = ()) -> str:
+        return import_image(self.host, source, reference, message, changes)
+
+    def list(self) -> "list[ImageSummary]":
+        return list_images(self.host)
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        return inspect_image(self.host, name)
+
+    def history(self, name: str) -> "list[HistoryRecord]":
+        return history(self.host, name)
+
+    def tag(self, name: str, tagged: str) -> str:
+        return tag_image(self.host, name, tagged)
+
+    def remove(self, name: str, force: bool = False) -> str:
+        return remove_image(self.host, name, force)
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """`engine.system`."""
+
+    host: Host
+
+    def info(self) -> Info:
+        return info(self.host)
+
+    def version(self) -> Version:
+        return version()
