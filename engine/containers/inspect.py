@@ -13,10 +13,12 @@ from podlink.engine.containers.logs import FILE
 from podlink.engine.containers.users import resolve_user
 from podlink.engine.errors import EngineError
 from podlink.engine.host import Host
+from podlink.engine.oci.image.times import rfc3339
 from podlink.engine.oci.spec.values import ContainerConfig
 from podlink.engine.state.containers import Container, Status
-from podlink.engine.times import rfc3339
 
+NEVER = "0001-01-01T00:00:00Z"
+"""The moment of what has not happened, as programs of the time write it."""
 OCI_VERSION = "1.0.2"
 SHM_SIZE = 64 * 2**20
 """Bytes of /dev/shm, as `oci.spec.mounts` has it."""
@@ -70,8 +72,8 @@ def _state(container: Container) -> dict[str, Any]:
         "Pid": container.pid if live else 0,
         "ExitCode": container.exit_code,
         "Error": container.error,
-        "StartedAt": rfc3339(container.started_at),
-        "FinishedAt": rfc3339(0 if live else container.finished_at),
+        "StartedAt": rfc3339(container.started_at) if container.started_at else NEVER,
+        "FinishedAt": NEVER if live or not container.finished_at else rfc3339(container.finished_at),
     }
 
 

@@ -1,0 +1,58 @@
+"""`podlink serve`: an engine, the service over it, and a socket in front."""
+
+import argparse
+import logging
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from podlink.api.podman.service import service
+from podlink.api.varlink.server import Server
+from podlink.api.varlink.transport import Listener, activated, listen
+from podlink.engine.app import Engine
+from podlink.engine.config import Config
+from podlink.engine.errors import EngineError
+
+DEFAULT_ADDRESS = "unix:/run/podman/io.projectatomic.podman"
+
+
+def serve(chosen: argparse.Namespace) -> int:
+    """Serve until SIGTERM, SIGINT or the idle time-out; the exit status of the command."""
+    logging.basicConfig(level=logging.INFO if chosen.verbose else logging.WARNING, format="%(message)s", stream=sys.stderr)
+    try:
+        with Engine.open(configuration(chosen)) as engine, _listener(chosen.address) as listener:
+            server = Server(service(engine), listener, idle_timeout=chosen.timeout / 1000 or None)
+            _close_on_signals(server)
+            print(f"listening on {listener.address}", flush=True)
+            server.serve()
+    except (EngineError, OSError, ValueError) as error:
+        print(f"podlink: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def configuration(chosen: argparse.Namespace) -> Config:
+    """The engine's configuration; what the command line leaves open has the engine's own default."""
+    emulated = chosen.runtime == "emulator"
+    given = {
+        "root": chosen.root and Path(chosen.root).absolute(),
+        "runroot": chosen.runroot and Path(chosen.runroot).absolute(),
+        "runtime": chosen.runtime,
+        "storage_driver": chosen.storage_driver or ("vfs" if emulated else None),
+        "cgroup_parent": chosen.cgroup_parent,
+    }
+    return Config(**{name: value for name, value in given.items() if value is not None})
+
+
+def _listener(address: str | None) -> Listener:
+    """The socket that socket activation passed in, else one bound to the address."""
+    return activated() or listen(address or DEFAULT_ADDRESS)
+
+
+def _close_on_signals(server: Server) -> None:
+    def close(number: int, frame: FrameType | None) -> None:
+        server.close()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, close)
