@@ -1,0 +1,92 @@
+"""What this host is and may do, read once when the engine opens.
+
+Plain values: the runtime-spec's own (`oci.spec.values.HostFacts`) is built from them at the top of the house.
+"""
+
+import os
+import platform
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from podlink.engine.linux import capabilities, cgroups
+
+SKIPPED = frozenset({"pts", "shm", "mqueue", "console", "fd", ".lxc", ".udev"})
+"""Names in /dev that each container gets of its own, or that are not devices of the host."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceNode:
+    """A device node of /dev. type: `c` or `b`; mode: permission bits."""
+
+    path: str
+    type: str
+    major: int
+    minor: int
+    mode: int
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """capabilities: those of this process's bounding set; architecture: `uname -m`; seccomp: whether filters can be loaded."""
+
+    cgroup_version: int
+    capabilities: frozenset[str]
+    architecture: str
+    seccomp: bool
+    devices: tuple[DeviceNode, ...]
+
+
+def read(proc: Path = Path("/proc"), dev: Path = Path("/dev"), cgroup_root: Path = cgroups.ROOT) -> Facts:
+    """All of them."""
+    return Facts(
+        cgroup_version=cgroups.version(cgroup_root),
+        capabilities=bounding(proc),
+        architecture=platform.machine(),
+        seccomp=seccomp(proc),
+        devices=tuple(devices(dev)),
+    )
+
+
+def every_capability() -> tuple[str, ...]:
+    """All that have a name, whether or not this process may hand them on."""
+    return capabilities.NAMES
+
+
+def bounding(proc: Path = Path("/proc")) -> frozenset[str]:
+    """What this process may hand on: `CapBnd` of its status. A child never gets more: capabilities(7)."""
+    lines = (proc / "self/status").read_text().splitlines()
+    mask = next(line.split()[1] for line in lines if line.startswith("CapBnd:"))
+    return capabilities.named(int(mask, 16))
+
+
+def seccomp(proc: Path = Path("/proc")) -> bool:
+    """Whether the kernel can filter system calls and answer with an errno: seccomp(2), "/proc interfaces"."""
+    try:
+        return "errno" in (proc / "sys/kernel/seccomp/actions_avail").read_text().split()
+    except FileNotFoundError:
+        return False
+
+
+def devices(folder: Path = Path("/dev")) -> Iterator[DeviceNode]:
+    """The character and block devices below `folder`, sorted by path. Links are left out: what they name is here itself."""
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.name in SKIPPED or entry.is_symlink():
+            continue
+        if entry.is_dir():
+            yield from devices(Path(entry.path))
+            continue
+        status = entry.stat(follow_symlinks=False)
+        if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+            yield DeviceNode(
+                path=entry.path,
+                type="c" if stat.S_ISCHR(status.st_mode) else "b",
+                major=os.major(status.st_rdev),
+                minor=os.minor(status.st_rdev),
+                mode=stat.S_IMODE(status.st_mode),
+                uid=status.st_uid,
+                gid=status.st_gid,
+            )

@@ -1,0 +1,168 @@
+"""What /proc tells of a process: proc(5).
+
+A number does not identify a process: it is given again once its bearer is gone. Number, start time and boot together do,
+so every question "is it still there?" here asks for all three.
+
+    /proc/PID/stat    4711 (a name) with (parens)) S 1 4711 4711 0 -1 …
+                      └1─┘ └──────────2──────────┘ 3 4  …           22: start time, in clock ticks since boot
+
+Every function takes `root`, so that a test can read a /proc of its own making. A process that is gone raises
+ProcessLookupError, as kill(2) would; `alive` answers False instead.
+"""
+
+import errno
+import os
+import pwd
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+PROC = Path("/proc")
+TICKS = os.sysconf("SC_CLK_TCK")
+NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Info:
+    """One process, as ps(1) would tell. cpu_time: seconds; started: seconds since the epoch; tty: `pts/0`, or `?` for none."""
+
+    pid: int
+    ppid: int
+    uid: int
+    user: str
+    cpu_time: float
+    started: float
+    tty: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes of the whole host, as /proc/meminfo has them."""
+
+    total: int
+    free: int
+    swap_total: int
+    swap_free: int
+
+
+def boot_id(root: Path = PROC) -> str:
+    """A random name of this boot of the kernel: random(4)."""
+    return (root / "sys/kernel/random/boot_id").read_text().strip()
+
+
+def start_time(pid: int, root: Path = PROC) -> int:
+    """When the process started, in clock ticks since boot: field 22 of its stat."""
+    return int(_stat(pid, root)[22])
+
+
+def state(pid: int, root: Path = PROC) -> str:
+    """One letter: R running, S sleeping, D waiting for a disk, T stopped, Z zombie, X dead, I idle."""
+    return _stat(pid, root)[3]
+
+
+def alive(pid: int, start: int, boot: str, root: Path = PROC) -> bool:
+    """Whether this very process still runs. A zombie has ended; only its parent has not noticed yet."""
+    if boot != boot_id(root):
+        return False
+    try:
+        fields = _stat(pid, root)
+    except ProcessLookupError:
+        return False
+    return int(fields[22]) == start and fields[3] not in ("Z", "X")
+
+
+def namespaces(pid: int, root: Path = PROC) -> dict[str, str]:
+    """The inode number of each of the process's namespaces by its name in /proc/PID/ns; "" where unknown: namespaces(7)."""
+    found = {}
+    for name in NAMESPACES:
+        try:
+            link = str((root / str(pid) / "ns" / name).readlink())
+        except OSError:
+            link = ""
+        found[name] = link.partition("[")[2].rstrip("]")
+    return found
+
+
+def info(pid: int, root: Path = PROC) -> Info:
+    """What ps(1) tells of one process."""
+    fields = _stat(pid, root)
+    uid = _uid(pid, root)
+    return Info(
+        pid=pid,
+        ppid=int(fields[4]),
+        uid=uid,
+        user=_user(uid),
+        cpu_time=(int(fields[14]) + int(fields[15])) / TICKS,
+        started=_boot_time(root) + int(fields[22]) / TICKS,
+        tty=_terminal(int(fields[7])),
+        command=_command(pid, fields[2], root),
+    )
+
+
+def memory(root: Path = PROC) -> Memory:
+    """How much memory and swap the host has, and has left."""
+    lines = (line.split() for line in (root / "meminfo").read_text().splitlines())
+    kibibytes = {words[0].rstrip(":"): int(words[1]) for words in lines if len(words) > 1}
+    names = ("MemTotal", "MemFree", "SwapTotal", "SwapFree")
+    return Memory(*(kibibytes.get(name, 0) * 1024 for name in names))
+
+
+def uptime(root: Path = PROC) -> float:
+    """Seconds since boot."""
+    return float((root / "uptime").read_text().split()[0])
+
+
+def _stat(pid: int, root: Path) -> list[str]:
+    """The fields of /proc/PID/stat by their number in proc_pid_stat(5); [0] is unused.
+
+    The name (field 2) may hold anything, spaces and parentheses too: it ends at the last closing parenthesis of the line.
+    """
+    number, _, rest = _read(root / str(pid) / "stat").partition("(")
+    name, _, tail = rest.rpartition(")")
+    return ["", number.strip(), name, *tail.split()]
+
+
+def _read(path: Path) -> str:
+    """The text of a process's file. Its end shows as ENOENT before the file is opened and as ESRCH after."""
+    try:
+        return path.read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), str(path)) from None
+
+
+def _uid(pid: int, root: Path) -> int:
+    """The effective user ID: the second number of `Uid:` in /proc/PID/status."""
+    lines = _read(root / str(pid) / "status").splitlines()
+    return next((int(line.split()[2]) for line in lines if line.startswith("Uid:")), 0)
+
+
+def _user(uid: int) -> str:
+    """The host's name for a user ID, as ps(1) on the host shows it; the number where there is none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+@cache
+def _boot_time(root: Path) -> int:
+    """When the host booted, in seconds since the epoch: `btime` of /proc/stat."""
+    lines = (root / "stat").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("btime "))
+
+
+def _terminal(number: int) -> str:
+    """The name of a controlling terminal by its device number: 136 to 143 are pseudo terminals, 4 consoles and serial lines."""
+    major, minor = os.major(number), os.minor(number)
+    if 136 <= major <= 143:
+        return f"pts/{(major - 136) * 256 + minor}"
+    if major == 4:
+        return f"tty{minor}" if minor < 64 else f"ttyS{minor - 64}"
+    return "console" if (major, minor) == (5, 1) else "?"
+
+
+def _command(pid: int, name: str, root: Path) -> str:
+    """The command line with its arguments parted by spaces; a kernel thread and a zombie have none: then `[name]`."""
+    words = _read(root / str(pid) / "cmdline").rstrip("\0").replace("\0", " ")
+    return words or f"[{name}]"
