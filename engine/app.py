@@ -127,7 +127,9 @@ def _make_folders(config: Config) -> None:
         for folder in (config.root, config.runroot):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise EngineUnavailable(f"{error.filename}: can't be made ({error.strerror}); choose others with --root and --runroot") from error
+        raise EngineUnavailable(
+            f"{error.filename}: can't be made ({error.strerror}); choose others with --root and --runroot"
+        ) from error
 
 
 @contextmanager
@@ -139,7 +141,9 @@ def _alone(root: Path) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
-            raise EngineUnavailable(f"{root}: process {holder} has it open, and emulated containers belong to one process") from None
+            raise EngineUnavailable(
+                f"{root}: process {holder} has it open, and emulated containers belong to one process"
+            ) from None
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()

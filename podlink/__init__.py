@@ -5,6 +5,7 @@
 The engine is imported when it is first asked for, so that `podlink --help` and a test's collection cost nothing.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["Config", "Engine", "__version__"]
+
+if not Path(__file__).with_name("engine").exists():  # a checkout: `engine` and `api` lie beside this folder, not in it
+    __path__ = [*__path__, str(Path(__file__).absolute().parent.parent)]
 
 _HOMES = {"Engine": "podlink.engine.app", "Config": "podlink.engine.config"}
 

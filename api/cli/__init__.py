@@ -9,7 +9,9 @@ import podlink
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point. Exits with 0, with 1 where the engine refuses, with 2 for a command line that makes no sense."""
-    parser = argparse.ArgumentParser(prog="podlink", description="A container engine that speaks the varlink interface io.projectatomic.podman.")
+    parser = argparse.ArgumentParser(
+        prog="podlink", description="A container engine that speaks the varlink interface io.projectatomic.podman."
+    )
     parser.add_argument("--version", action="version", version=f"podlink {podlink.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_serve(commands)
@@ -30,9 +32,17 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     serve.add_argument("--root", metavar="DIR", help="what survives a reboot (default: /var/lib/podlink)")
     serve.add_argument("--runroot", metavar="DIR", help="what does not (default: /run/podlink)")
     serve.add_argument("--runtime", choices=("runc", "emulator"), help="what runs the containers (default: runc)")
-    serve.add_argument("--storage-driver", choices=("overlay", "vfs"), help="how layers are kept (default: overlay; vfs with the emulator)")
+    serve.add_argument(
+        "--storage-driver", choices=("overlay", "vfs"), help="how layers are kept (default: overlay; vfs with the emulator)"
+    )
     serve.add_argument("--cgroup-parent", metavar="NAME", help="the cgroup above the containers' own (default: podlink)")
-    serve.add_argument("--timeout", type=_milliseconds, default=0, metavar="MS", help="exit after so long without a connection (default: 0, never)")
+    serve.add_argument(
+        "--timeout",
+        type=_milliseconds,
+        default=0,
+        metavar="MS",
+        help="exit after so long without a connection (default: 0, never)",
+    )
     serve.add_argument("-v", "--verbose", action="store_true", help="show what is done to the host, as shell commands")
     serve.add_argument("address", nargs="?", metavar="ADDRESS", help="unix:/path[;mode=0600], unix:@name or tcp:127.0.0.1:PORT "
                        "(default: unix:/run/podman/io.projectatomic.podman)")  # fmt: skip

@@ -38,7 +38,9 @@ def create_request(sent: Struct) -> CreateRequest:
         values["resources"] = ResourceRequest(**sent["resources"])
     if "id_mappings" in sent:
         mappings: Parameters = dict(sent["id_mappings"])
-        values["id_mappings"] = IDMappingOptions(**mappings | {k: IDMap(**mappings[k]) for k in ("uid_map", "gid_map") if k in mappings})
+        values["id_mappings"] = IDMappingOptions(
+            **mappings | {k: IDMap(**mappings[k]) for k in ("uid_map", "gid_map") if k in mappings}
+        )
     return CreateRequest(**values)
 
 

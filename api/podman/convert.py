@@ -1,6 +1,12 @@
-"""Values as the interface spells them: times and durations in the notation of Go's programs, which its clients parse."""
+"""Values as the interface spells them: times and durations in the notation of Go's programs, which its clients parse.
 
+The form of each is that of Go's standard library, package time: Time.String and Duration.String.
+"""
+
+import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 SECOND = 10**9
 UNITS = (("ns", 1), ("µs", 10**3), ("ms", 10**6))
@@ -24,6 +30,18 @@ def go_duration(nanoseconds: int) -> str:
     minutes, hours = seconds // 60, seconds // 3600
     front = (f"{hours}h" if hours else "") + (f"{minutes % 60}m" if minutes else "")
     return f"{front}{seconds % 60}{_fraction(fraction, 9)}s"
+
+
+def go_uptime(seconds: float) -> str:
+    """As the original tells how long the host is up: `2h 10m 50.75s (Approximately 0.08 days)`, whole hours making the days."""
+    spaced = go_duration(round(seconds * SECOND)).replace("h", "h ").replace("m", "m ")
+    hours = int(seconds // 3600)
+    return f"{spaced} (Approximately {hours / 24:.2f} days)" if hours else spaced
+
+
+def compact(document: Mapping[str, Any]) -> str:
+    """JSON without white space, for the replies that carry a document as a string."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
 
 def _fraction(value: int, digits: int) -> str:

@@ -79,7 +79,8 @@ def _state(container: Container) -> dict[str, Any]:
 
 def _mounts(seen: Summary) -> list[dict[str, Any]]:
     return [
-        {"destination": each.destination, "type": each.type, "source": each.source, "options": list(each.options)} for each in seen.mounts
+        {"destination": each.destination, "type": each.type, "source": each.source, "options": list(each.options)}
+        for each in seen.mounts
     ]
 
 

@@ -82,7 +82,12 @@ def ended(host: Host, container: Container) -> Exit | None:
     record = host.runtime.exit_of(host.directory(container.id))  # it may have come while we looked
     if record and record.number >= container.start:
         return record
-    return Exit(number=container.start, code=UNSEEN, at=host.now(), error="its end was not seen: the monitor or the host went down while it ran")
+    return Exit(
+        number=container.start,
+        code=UNSEEN,
+        at=host.now(),
+        error="its end was not seen: the monitor or the host went down while it ran",
+    )
 
 
 def fold(host: Host, container: Container) -> Container:

@@ -154,9 +154,13 @@ def _asked(name: str, value: object) -> bool:
 def network_mode(request: CreateRequest) -> str:
     """`private`, `none` or `host`. `network` says the same as `net_mode` or nothing."""
     if request.network and request.network != request.net_mode:
-        raise InvalidRequest(f"network: {request.network!r} differs from net_mode {request.net_mode!r}; leave it out or make them equal")
+        raise InvalidRequest(
+            f"network: {request.network!r} differs from net_mode {request.net_mode!r}; leave it out or make them equal"
+        )
     if request.net_mode in ("none", "host"):
         return request.net_mode
     if request.net_mode:
-        raise NotHonoured("net_mode", f"{request.net_mode!r} is not built yet; none, host, or nothing for a private network with loopback")
+        raise NotHonoured(
+            "net_mode", f"{request.net_mode!r} is not built yet; none, host, or nothing for a private network with loopback"
+        )
     return "private"

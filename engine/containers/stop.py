@@ -52,7 +52,9 @@ def _kill(host: Host, container: Container) -> None:
         if now.start == container.start and now.status in (Status.RUNNING, Status.PAUSED):
             _signal(host, now, signal.SIGKILL)
     if not await_exit(host, container, PATIENCE):
-        raise ErrorOccurred(f"container {container.name} did not end within {PATIENCE:.0f} s of SIGKILL; a process of it may be stuck in the kernel")
+        raise ErrorOccurred(
+            f"container {container.name} did not end within {PATIENCE:.0f} s of SIGKILL; a process of it may be stuck in the kernel"
+        )
 
 
 def restart(host: Host, name: str, timeout: int | None = None) -> str:

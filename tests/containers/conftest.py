@@ -1,0 +1,110 @@
+"""An engine to try the verbs on: emulated everywhere, and on runc where the host can."""
+
+import itertools
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from podlink.engine.app import Engine
+from podlink.engine.config import Config
+from podlink.engine.handles import Container
+
+counter = itertools.count()
+
+RUNTIMES = [
+    pytest.param("emulator", id="emulator"),
+    pytest.param("runc", id="runc", marks=pytest.mark.needs("root", "runc", "overlay")),
+]
+
+
+@dataclass
+class Bench:
+    """An engine with an image `small` in it, and how to open another one on the same root."""
+
+    engine: Engine
+    runtime: str
+    open: Callable[[], Engine]
+    config: Config | None = None
+
+    def create(self, *command: str, **fields: Any) -> Container:
+        return self.engine.containers.create(image="small", command=command, **fields)
+
+    def run(self, *command: str, **fields: Any) -> Container:
+        container = self.create(*command, **fields)
+        container.start()
+        return container
+
+    def output(self, *command: str, **fields: Any) -> str:
+        """What a container with this command writes until it exits."""
+        container = self.run(*command, **fields)
+        container.wait()
+        text = "".join(container.logs())
+        container.remove()
+        return text
+
+
+def leftovers(config: Config) -> list[str]:
+    """What an engine left on the host: mounts below its root, cgroups below its parent, processes that name its run directory."""
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(config.root) in line]
+    cgroups = [
+        str(path)
+        for path in Path("/sys/fs/cgroup").glob(f"*/{config.cgroup_parent}/*")
+        if path.is_dir() and path.name != "monitor"
+    ]
+    processes = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and int(entry.name) != os.getpid():
+            with suppress(OSError):
+                if str(config.runroot).encode() in (entry / "cmdline").read_bytes():
+                    processes.append(f"process {entry.name}")
+    return mounts + cgroups + processes
+
+
+def remove_cgroups(parent: str) -> None:
+    for folder in Path("/sys/fs/cgroup").glob(f"*/{parent}"):
+        for path in sorted([folder, *folder.rglob("*/")], reverse=True):
+            with suppress(OSError):
+                path.rmdir()
+
+
+@pytest.fixture(params=RUNTIMES)
+def bench(request: pytest.FixtureRequest, tmp_path: Path, busybox_tar: Path) -> Iterator[Bench]:
+    if request.param == "emulator":
+        engine = Engine.emulated()
+        yield from _with_image(Bench(engine, "emulator", lambda: engine), busybox_tar)
+        return
+    yield from on_runc(tmp_path, busybox_tar)
+
+
+@pytest.fixture
+def real(tmp_path: Path, busybox_tar: Path) -> Iterator[Bench]:
+    """On runc only; the test is to be marked with what it needs."""
+    yield from on_runc(tmp_path, busybox_tar)
+
+
+def on_runc(tmp_path: Path, busybox_tar: Path) -> Iterator[Bench]:
+    parent = f"podlink-test-{os.getpid()}-{next(counter)}"
+    config = Config(root=tmp_path / "root", runroot=tmp_path / "run", cgroup_parent=parent)
+    try:
+        yield from _with_image(Bench(Engine.open(config), "runc", lambda: Engine.open(config), config), busybox_tar)
+        assert leftovers(config) == []
+    finally:
+        for line in subprocess.run(["findmnt", "-rno", "TARGET"], capture_output=True, text=True).stdout.splitlines():
+            if line.startswith(str(tmp_path)):
+                subprocess.run(["umount", "-l", line])
+        remove_cgroups(parent)
+
+
+def _with_image(bench: Bench, busybox_tar: Path) -> Iterator[Bench]:
+    with bench.engine as engine:
+        engine.images.import_image(str(busybox_tar), "small", changes=["CMD=/bin/sh", "ENV=FROM_IMAGE=yes"])
+        yield bench
+        for each in engine.containers.list():
+            with suppress(Exception):
+                engine.containers.get(each.container.id).remove(force=True)
