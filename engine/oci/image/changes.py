@@ -44,7 +44,9 @@ def _split(change: str) -> tuple[str, str]:
     found = INSTRUCTION.fullmatch(change)
     word = found[1].upper() if found else change.strip()
     if word not in SINGLE and word not in COLLECTIONS:
-        raise InvalidRequest(f"changes: unknown instruction {word[:40]!r} in {change[:80]!r}; known are {', '.join([*SINGLE, *COLLECTIONS])}")
+        raise InvalidRequest(
+            f"changes: unknown instruction {word[:40]!r} in {change[:80]!r}; known are {', '.join([*SINGLE, *COLLECTIONS])}"
+        )
     if not found:
         raise InvalidRequest(f"changes: {change[:80]!r} has no value; write {word}=VALUE")
     if "\0" in found[2]:

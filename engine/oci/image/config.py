@@ -110,7 +110,7 @@ class ImageConfig:
     def parse(cls, content: bytes) -> "ImageConfig":
         """Read the JSON of a configuration. Raises InvalidArchive, naming the field, for what is not one."""
         found = document.read(content, "image configuration")
-        rootfs = found.object("rootfs")
+        rootfs = found.inner("rootfs")
         if rootfs.text("type") != "layers":
             rootfs.refuse("type", "'layers'", rootfs.text("type"))
         config = cls(
@@ -119,8 +119,8 @@ class ImageConfig:
             diff_ids=digests(rootfs, "diff_ids"),
             created=_time(found),
             author=found.text("author"),
-            execution=Execution.read(found.object("config")),
-            history=tuple(History.read(entry) for entry in found.objects("history")),
+            execution=Execution.read(found.inner("config")),
+            history=tuple(History.read(entry) for entry in found.inners("history")),
         )
         steps = sum(not entry.empty_layer for entry in config.history)
         if config.history and steps != len(config.diff_ids):
@@ -168,7 +168,7 @@ def _time(found: Document) -> int:
 
 
 def _spelled(created: int) -> str:
-    return "" if created == times.UNKNOWN else times.spell(created)
+    return "" if created == times.UNKNOWN else times.rfc3339(created)
 
 
 def _without_empty(**fields: Any) -> dict[str, Any]:

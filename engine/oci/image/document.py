@@ -46,18 +46,18 @@ class Document:
 
     def mapping(self, name: str) -> dict[str, str]:
         """An object whose values are strings; absent is empty."""
-        inner = self.object(name)
+        inner = self.inner(name)
         return {key: inner._string(value, key) for key, value in inner.fields.items()}
 
     def keys(self, name: str) -> tuple[str, ...]:
         """The keys of an object that is used as a set (`{"80/tcp": {}}`); absent is empty."""
-        return tuple(self.object(name).fields)
+        return tuple(self.inner(name).fields)
 
-    def object(self, name: str) -> "Document":
+    def inner(self, name: str) -> "Document":
         """An object in this one; absent is empty."""
         return Document(self._object(self.fields[name] if self._present(name) else {}, name), self._named(name))
 
-    def objects(self, name: str) -> "tuple[Document, ...]":
+    def inners(self, name: str) -> "tuple[Document, ...]":
         """A list of objects; absent is empty."""
         labels = [(f"{name}[{index}]", value) for index, value in enumerate(self._list(name))]
         return tuple(Document(self._object(value, label), self._named(label)) for label, value in labels)

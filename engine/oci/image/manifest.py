@@ -61,8 +61,8 @@ class Manifest:
         if media_type not in (media_types.MANIFEST, media_types.DOCKER_MANIFEST):
             found.refuse("mediaType", "the media type of an image manifest", media_type)
         return cls(
-            config=Descriptor.read(found.object("config")),
-            layers=tuple(Descriptor.read(layer) for layer in found.objects("layers")),
+            config=Descriptor.read(found.inner("config")),
+            layers=tuple(Descriptor.read(layer) for layer in found.inners("layers")),
             media_type=media_type,
             annotations=found.mapping("annotations"),
         )

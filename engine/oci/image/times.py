@@ -19,7 +19,7 @@ UNKNOWN = -62_135_596_800 * NANOSECONDS
 FORM = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,30}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
-def spell(moment: int) -> str:
+def rfc3339(moment: int) -> str:
     """`2026-11-23T08:53:50.664805896Z`: in UTC, the fraction without the zeros at its end."""
     seconds, fraction = divmod(moment, NANOSECONDS)
     calendar = (EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None)
