@@ -12,18 +12,12 @@ its chain ID (64 hex digits; OCI image-spec, "Layer ChainID"), a container by it
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
+from podlink.engine.oci.layer.whiteouts import Whiteouts
 
-class Whiteouts(Enum):
-    """How a deletion in a layer (`.wh.NAME`, OCI image-spec "Whiteouts") is written into the unpacked directory."""
-
-    OVERLAY = "overlay"
-    """As overlayfs reads it: a character device 0/0, and the xattr trusted.overlay.opaque=y."""
-    APPLY = "apply"
-    """By deleting what the parent's copy holds."""
+__all__ = ["Staging", "StorageDriver", "Whiteouts"]
 
 
 @dataclass(frozen=True, slots=True)

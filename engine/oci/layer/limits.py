@@ -1,0 +1,18 @@
+"""Bounds on what a layer may ask of this host. A layer is hostile until it is unpacked."""
+
+from dataclasses import dataclass
+
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """entries: members of the tar. total: bytes of the uncompressed tar, and of the files it makes (holes counted too).
+
+    path: bytes of one name or link target. header: bytes of one entry's extended header (PAX records, GNU long names).
+    """
+
+    entries: int = 2_000_000
+    total: int = 64 * GIB
+    path: int = 4096
+    header: int = 2**20
