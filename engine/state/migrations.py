@@ -1,0 +1,139 @@
+"""How a state file grows from nothing to today's schema: numbered steps, never edited once released.
+
+The file's version is `PRAGMA user_version`. A step and its number land in one transaction or not at all, and the number is
+read inside that transaction, because another process may be opening the same file. To change the schema, append a
+step, bring `schema.py` in line, and add a dump of the new version to `tests/state/versions/`.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from podlink.engine.errors import EngineUnavailable, StorageFailed
+from podlink.engine.state.db import PATIENCE, Database
+from podlink.engine.state.schema import APPLICATION_ID
+
+OLDEST_SQLITE = (3, 37)
+"""The first with STRICT tables; RETURNING is older."""
+
+FIRST = (
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    """CREATE TABLE images (
+        id TEXT PRIMARY KEY,
+        digest TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        size INTEGER NOT NULL,
+        config BLOB NOT NULL,
+        manifest BLOB NOT NULL
+    ) STRICT""",
+    "CREATE INDEX images_by_digest ON images (digest)",
+    """CREATE TABLE image_names (
+        number INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        image TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE
+    ) STRICT""",
+    "CREATE INDEX image_names_by_image ON image_names (image)",
+    """CREATE TABLE layers (
+        chain TEXT PRIMARY KEY,
+        diff_id TEXT NOT NULL,
+        blob TEXT NOT NULL,
+        media_type TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        blob_size INTEGER NOT NULL,
+        parent TEXT REFERENCES layers (chain)
+    ) STRICT""",
+    "CREATE INDEX layers_by_parent ON layers (parent)",
+    """CREATE TABLE image_layers (
+        image TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        layer TEXT NOT NULL REFERENCES layers (chain),
+        PRIMARY KEY (image, position)
+    ) STRICT""",
+    "CREATE INDEX image_layers_by_layer ON image_layers (layer)",
+    """CREATE TABLE containers (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        image TEXT NOT NULL REFERENCES images (id),
+        image_name TEXT NOT NULL,
+        layers TEXT NOT NULL,
+        config TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        root_size INTEGER NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('configured', 'created', 'running', 'paused', 'exited')),
+        start INTEGER NOT NULL,
+        pid INTEGER NOT NULL,
+        pid_start INTEGER NOT NULL,
+        boot TEXT NOT NULL,
+        started_at INTEGER NOT NULL,
+        finished_at INTEGER NOT NULL,
+        exit_code INTEGER NOT NULL,
+        oom_killed INTEGER NOT NULL,
+        error TEXT NOT NULL,
+        rw_size INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE INDEX containers_by_image ON containers (image)",
+    """CREATE TABLE events (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        type TEXT NOT NULL,
+        action TEXT NOT NULL,
+        id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        attributes TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX events_by_id ON events (id)",
+    """CREATE TRIGGER events_are_bounded AFTER INSERT ON events BEGIN
+        DELETE FROM events WHERE number <= NEW.number - 10000;
+    END""",
+)
+
+STEPS: tuple[Sequence[str], ...] = (FIRST,)
+
+
+def open_database(path: Path | None, patience: float = PATIENCE, steps: Sequence[Sequence[str]] = STEPS) -> Database:
+    """Open the state; create it, or bring it up to today's version, where needed. None: in memory, for this process alone.
+
+    Raises EngineUnavailable, naming the file, when it is broken, foreign, newer than this podlink, or can't be written.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise EngineUnavailable(f"SQLite {sqlite3.sqlite_version} is too old; podlink needs {'.'.join(map(str, OLDEST_SQLITE))}")
+    database = Database(path, patience)
+    try:
+        version = version_of(database, len(steps))  # first of all: a file that is not ours is not to be touched
+        database.use_wal()
+        if version < len(steps):
+            migrate(database, steps)
+    except BaseException as failure:
+        database.close()
+        if isinstance(failure, StorageFailed):
+            raise EngineUnavailable(failure.reason) from failure
+        raise
+    return database
+
+
+def migrate(database: Database, steps: Sequence[Sequence[str]]) -> None:
+    """Take the steps that the database lacks."""
+    for number, statements in enumerate(steps, start=1):
+        with database.writing() as connection:
+            if connection.exec_driver_sql("PRAGMA user_version").scalar_one() < number:
+                for statement in (*statements, f"PRAGMA user_version = {number}"):
+                    connection.exec_driver_sql(statement)
+
+
+def version_of(database: Database, known: int) -> int:
+    """The version of the file, 0 for an empty one. Raises EngineUnavailable for a foreign one, or one newer than `known`."""
+    with database.reading() as connection:
+        things = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
+        application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+        version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+    if application != APPLICATION_ID and (things or application or version):
+        raise EngineUnavailable(
+            f"{database.place}: an SQLite database of another program (application ID {application:#x}, {things} things in its schema)"
+            "; move it away or choose another root"
+        )
+    if version > known:
+        raise EngineUnavailable(
+            f"{database.place}: written by a newer podlink (its version is {version}, this podlink knows up to {known})"
+            "; upgrade podlink or choose another root"
+        )
+    return version

@@ -1,0 +1,86 @@
+"""The tables, as SQLAlchemy sees them. `migrations.py` makes them; a test compares the two.
+
+    images ◀───────────────┐ image          containers ──────────────┐
+      id       64 hex, PK  │                  id       64 hex, PK    │ image
+      digest   sha256:…    │                  name     unique        │ (no image goes while a container
+      created_at, size     │                  image ─────────────────┴──▶ images.id       needs it)
+      config   raw JSON    │                  image_name, layers, config, created_at, root_size
+      manifest raw JSON    │                     … settled at creation
+       ▲                   │                  status, start, pid, pid_start, boot, started_at,
+       │ image             │                  finished_at, exit_code, oom_killed, error, rw_size
+    image_names            │                     … change with every run
+      number  PK, order    │
+      name    unique       │                events
+                           │                  number   PK, never used twice
+    image_layers           │                  at       nanoseconds since the epoch
+      image  ──────────────┘                  type     container or image
+      position  0 is the base  } PK           action   create, start, die, …
+      layer ──────┐                           id, name, attributes (JSON)
+                  ▼
+    layers
+      chain     64 hex, PK (OCI image-spec, "Layer ChainID")
+      diff_id, blob, media_type, size, blob_size
+      parent ──▶ layers.chain, or null for a base
+
+How often a layer is used is no column: it is the number of its rows in `image_layers`, which can't be wrong. `layers` and
+`config` of a container, and `attributes` of an event, are JSON documents, written once and never searched. Times are nanoseconds.
+"""
+
+from typing import Any
+
+from sqlalchemy import Boolean, Column, Integer, LargeBinary, MetaData, Table
+from sqlalchemy import Text as PlainText
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+APPLICATION_ID = 0x706F646C
+"""`podl` in ASCII: by this number in the file's header we know our own files (SQLite, "PRAGMA application_id")."""
+
+
+class Text(TypeDecorator[str]):
+    """Text that SQLite can hold. A lone surrogate (from JSON, or from bytes that were no UTF-8) is kept as its escape."""
+
+    impl = PlainText
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 (SQLAlchemy's signature)
+        if value is None or value.isascii():
+            return value
+        return value.encode("utf-8", "backslashreplace").decode()
+
+
+def _columns(**kinds: type[Any]) -> list[Column[Any]]:
+    return [Column(name, kind()) for name, kind in kinds.items()]
+
+
+metadata = MetaData()
+
+containers = Table(
+    "containers",
+    metadata,
+    *_columns(id=Text, name=Text, image=Text, image_name=Text, layers=Text, config=Text, created_at=Integer, root_size=Integer),
+    *_columns(status=Text, start=Integer, pid=Integer, pid_start=Integer, boot=Text, started_at=Integer, finished_at=Integer),
+    *_columns(exit_code=Integer, oom_killed=Boolean, error=Text, rw_size=Integer),
+)
+
+images = Table(
+    "images",
+    metadata,
+    *_columns(id=Text, digest=Text, created_at=Integer, size=Integer, config=LargeBinary, manifest=LargeBinary),
+)
+
+image_names = Table("image_names", metadata, *_columns(number=Integer, name=Text, image=Text))
+
+image_layers = Table("image_layers", metadata, *_columns(image=Text, position=Integer, layer=Text))
+
+layers = Table(
+    "layers",
+    metadata,
+    *_columns(chain=Text, diff_id=Text, blob=Text, media_type=Text, size=Integer, blob_size=Integer, parent=Text),
+)
+
+events = Table(
+    "events",
+    metadata,
+    *_columns(number=Integer, at=Integer, type=Text, action=Text, id=Text, name=Text, attributes=Text),
+)

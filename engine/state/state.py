@@ -1,0 +1,36 @@
+"""The state as one object: the tables over one database, and the locks."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from podlink.engine.state.containers import Containers
+from podlink.engine.state.db import Database
+from podlink.engine.state.events import Events
+from podlink.engine.state.images import Images
+from podlink.engine.state.locks import Locks
+from podlink.engine.state.migrations import open_database
+
+
+class State:
+    """What the engine remembers. Safe to use from any thread; several processes may have the same files open."""
+
+    def __init__(self, database: Database, locks: Locks, now: Callable[[], int] = time.time_ns) -> None:
+        self.containers = Containers(database, now)
+        self.images = Images(database, now)
+        self.events = Events(database)
+        self.locks = locks
+        self._database = database
+
+    @classmethod
+    def open(cls, path: Path | None, locks: Path | None, now: Callable[[], int] = time.time_ns) -> "State":
+        """Open or create the state. path: the SQLite file, None for memory; locks: a folder, None for this process alone.
+
+        now: nanoseconds since the epoch, for events whose time nobody tells. Raises EngineUnavailable.
+        """
+        holders = Locks(locks)
+        return cls(open_database(path), holders, now)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._database.close()
