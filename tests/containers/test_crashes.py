@@ -1,0 +1,88 @@
+"""The engine dies at every step of every verb. The next one that opens the root finds the truth and leaves nothing over."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import podlink
+from podlink.engine.app import Engine
+from podlink.engine.errors import ContainerNotFound
+
+pytestmark = pytest.mark.needs("root", "runc", "overlay")
+
+LOOP = ("/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1 & wait; done")
+CHILD = Path(__file__).with_name("crash_child.py")
+
+
+def crashes(real: Any, verb: str, *words: str) -> Iterator[tuple[str, Engine]]:
+    """For each step: the container `web` in the state that the verb is for, a process that dies there, a new engine."""
+    number = 0
+    while True:
+        number += 1
+        prepare(real, verb)
+        home = str(Path(podlink.__file__).absolute().parent.parent)
+        argv = [sys.executable, str(CHILD), real.config.to_text(), verb, str(number), *words]
+        child = subprocess.run(
+            argv, capture_output=True, text=True, env={"PYTHONPATH": home, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, timeout=120
+        )
+        if child.returncode != -signal.SIGKILL:
+            assert child.returncode == 0, child.stderr
+            assert number > 2
+            return
+        with real.open() as engine:
+            yield child.stdout.strip(), engine
+
+
+def prepare(real: Any, verb: str) -> None:
+    for each in real.engine.containers.list():
+        real.engine.containers.get(each.container.id).remove(force=True)
+    if verb in ("create", "import"):
+        return
+    container = real.create(*LOOP, name="web")
+    if verb != "start":
+        container.start()
+    if verb == "unpause":
+        container.pause()
+    if verb == "remove":
+        container.stop(0)
+
+
+def whole(engine: Engine) -> None:
+    """Record and host agree about every container: nothing on the host without a record, and what runs is known to run."""
+    rows = {each.container.id: each.container for each in engine.containers.list()}
+    live = {id for id, row in rows.items() if row.status in ("running", "paused")}
+    assert set(engine.host.storage.known()[1]) == set(rows)
+    assert {path.name for path in (engine.host.config.root / "containers").iterdir()} == set(rows)
+    assert set(engine.host.runtime.known()) == live
+    mounts = Path("/proc/self/mountinfo").read_text()
+    assert {id for id in rows if f"/{id}/" in mounts} == live
+
+
+@pytest.mark.parametrize("verb", ["create", "start", "stop", "restart", "pause", "unpause", "remove"])
+def test_after_a_crash_at_any_step_the_next_engine_finds_the_truth(real: Any, verb: str) -> None:
+    for step, engine in crashes(real, verb):
+        whole(engine)
+        rows = engine.containers.list()
+        if rows:  # whatever it is now, it can be brought to an end like any other
+            container = engine.containers.get("web")
+            if rows[0].container.status in ("running", "paused"):
+                container.stop(0)
+            container.start()
+            container.stop(0)
+            container.remove()
+        else:
+            assert verb in ("create", "remove"), step
+        with pytest.raises(ContainerNotFound):
+            engine.containers.get("web")
+        whole(engine)
+
+
+def test_after_a_crash_in_an_import_the_next_engine_holds_no_layer_without_an_image(real: Any, busybox_tar: Path) -> None:
+    for _, engine in crashes(real, "import", str(busybox_tar)):
+        layers = {layer.chain for image in engine.host.state.images.all() for layer in image.layers}
+        assert set(engine.host.storage.known()[0]) == layers

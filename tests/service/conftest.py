@@ -1,0 +1,149 @@
+"""`podlink serve` as a process of its own, as an administrator has it."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import podlink
+from podlink.api.varlink.client import Client
+
+counter = itertools.count()
+
+RUNTIMES = [
+    pytest.param("emulator", id="emulator"),
+    pytest.param("runc", id="runc", marks=pytest.mark.needs("root", "runc", "overlay")),
+]
+
+
+@dataclass
+class Service:
+    """A service on a socket of its own; it can be ended, killed and started again on the same root."""
+
+    folder: Path
+    runtime: str
+    parent: str
+    process: subprocess.Popen[str] | None = None
+    options: tuple[str, ...] = ()
+    address: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.address = f"unix:{self.folder}/podlink.sock"
+
+    def command(self) -> list[str]:
+        driver = "vfs" if self.runtime == "emulator" else "overlay"
+        options = [
+            "--root",
+            f"{self.folder}/root",
+            "--runroot",
+            f"{self.folder}/run",
+            "--runtime",
+            self.runtime,
+            "--storage-driver",
+            driver,
+        ]
+        return [sys.executable, "-m", "podlink", "serve", *options, "--cgroup-parent", self.parent, *self.options, self.address]
+
+    def start(self) -> None:
+        home = str(Path(podlink.__file__).absolute().parent.parent)
+        self.process = subprocess.Popen(
+            self.command(),
+            stdout=subprocess.PIPE,
+            stderr=(self.folder / "service.log").open("a"),
+            text=True,
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": home},
+        )
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        assert line.startswith("listening on "), (self.folder / "service.log").read_text()
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        assert self.process
+        self.process.send_signal(number)
+        code = self.process.wait(30)
+        assert self.process.stdout
+        self.process.stdout.close()
+        self.process = None
+        return code
+
+    def client(self) -> Client:
+        return Client.connect(self.address)
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        with self.client() as client:
+            return client.call(f"io.projectatomic.podman.{method}", **parameters)
+
+    def create(self, *command: str, **fields: Any) -> str:
+        return str(self.call("CreateContainer", create={"image": "small", "command": list(command), **fields})["container"])
+
+    def log(self) -> str:
+        return (self.folder / "service.log").read_text()
+
+
+@pytest.fixture(params=RUNTIMES)
+def service(request: pytest.FixtureRequest, tmp_path: Path, busybox_tar: Path) -> Iterator[Service]:
+    yield from serving(Service(short(tmp_path), request.param, f"podlink-test-s{os.getpid()}-{next(counter)}"), busybox_tar)
+
+
+@pytest.fixture
+def real_service(tmp_path: Path, busybox_tar: Path) -> Iterator[Service]:
+    """On runc; the test is to be marked with what it needs."""
+    yield from serving(Service(short(tmp_path), "runc", f"podlink-test-s{os.getpid()}-{next(counter)}"), busybox_tar)
+
+
+def short(tmp_path: Path) -> Path:
+    """The folder itself where a socket's path fits (sun_path holds 107 bytes: unix(7)), else a link to it that does."""
+    if len(str(tmp_path)) < 80:
+        return tmp_path
+    link = Path(f"/tmp/podlink-{os.getpid()}-{next(counter)}")
+    link.symlink_to(tmp_path)
+    return link
+
+
+def serving(service: Service, busybox_tar: Path) -> Iterator[Service]:
+    try:
+        service.start()
+        service.call("ImportImage", source=str(busybox_tar), reference="small", message="", changes=["CMD=/bin/sh"])
+        yield service
+        if service.process is None:
+            service.start()
+        for each in service.call("ListContainers")["containers"]:
+            service.call("RemoveContainer", name=each["id"], force=True)
+        assert service.end() == 0
+        assert leftovers(service) == []
+    finally:
+        if service.process:
+            service.process.kill()
+            service.process.wait()
+        for folder in Path("/sys/fs/cgroup").glob(f"*/{service.parent}"):
+            for path in sorted([folder, *folder.rglob("*/")], reverse=True):
+                with suppress(OSError):
+                    path.rmdir()
+        if service.folder.is_symlink():
+            service.folder.unlink()
+
+
+def leftovers(service: Service) -> list[str]:
+    """What the service left on the host: mounts below its folder, containers' cgroups, and processes that name the folder."""
+    found = [
+        line.split()[4]
+        for line in Path("/proc/self/mountinfo").read_text().splitlines()
+        if f"{service.folder.resolve()}/" in line
+    ]
+    found += [
+        str(path) for path in Path("/sys/fs/cgroup").glob(f"*/{service.parent}/*") if path.is_dir() and path.name != "monitor"
+    ]
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdecimal() and f"{service.folder}/".encode() in (entry / "cmdline").read_bytes():
+                found.append(f"process {entry.name}")
+    return found
