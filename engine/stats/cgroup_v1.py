@@ -16,7 +16,7 @@ BLOCK_FILES = (
     "blkio.bfq.io_service_bytes_recursive",
     "blkio.io_service_bytes_recursive",
 )
-"""Which of them counts depends on the kernel and on the I/O scheduler. The throttling layer sees every request, so it comes first."""
+"""Which of them counts depends on the kernel and on the I/O scheduler. The throttling layer sees all: it is first."""
 
 FILES = (
     ("cpuacct", "cpuacct.usage"),

@@ -1,0 +1,29 @@
+"""`linux.devices`: device nodes to make in /dev. runtime-spec, config-linux.md, "Devices" and "Default Devices".
+
+The runtime itself makes those that every program expects; only a privileged container gets the host's others.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from podlink.engine.oci.spec.values import Device
+
+DEFAULT = frozenset(f"/dev/{name}" for name in "null zero full random urandom tty ptmx console stdin stdout stderr".split())
+"""Made by every runtime, or links into the container's own /proc and /dev/pts."""
+
+
+def devices(found: Iterable[Device]) -> list[dict[str, Any]]:
+    """The list for the host's device nodes."""
+    return [_document(device) for device in found if device.path not in DEFAULT]
+
+
+def _document(device: Device) -> dict[str, Any]:
+    return {
+        "path": device.path,
+        "type": device.type,
+        "major": device.major,
+        "minor": device.minor,
+        "fileMode": device.mode,
+        "uid": device.uid,
+        "gid": device.gid,
+    }

@@ -1,0 +1,75 @@
+"""The parts of the document that have rules of their own."""
+
+from collections import Counter
+
+import pytest
+from podlink.engine.oci.spec import seccomp, syscalls
+from podlink.engine.oci.spec.mounts import mounts
+from podlink.engine.oci.spec.namespaces import namespaces
+from podlink.engine.oci.spec.values import ContainerConfig
+
+CONFIG = ContainerConfig(args=("true",))
+
+
+def names_of(action: str, held: tuple[str, ...] = ()) -> set[str]:
+    """The calls that a profile decides on by name alone."""
+    rules = seccomp.profile("x86_64", held)["syscalls"]
+    return {name for rule in rules if rule["action"] == action and "args" not in rule for name in rule["names"]}
+
+
+def test_every_system_call_is_in_one_place_only() -> None:
+    tables = [*syscalls.ALLOWED.values(), *(names for _, names in syscalls.GATED), *syscalls.REFUSED.values()]
+    by_argument = ["clone", "socket", "socketpair", "personality"]
+    counts = Counter([name for names in tables for name in names.split()] + by_argument)
+    assert [name for name, count in counts.items() if count > 1] == []
+
+
+def test_what_defeats_the_filter_is_answered_as_by_an_older_kernel() -> None:
+    decided = names_of(seccomp.ALLOW) | names_of(seccomp.ERRNO)
+    assert decided.isdisjoint({"clone3", "io_uring_setup", "io_uring_enter", "io_uring_register", "socketcall"})
+    assert seccomp.profile("x86_64", ())["defaultErrnoRet"] == seccomp.ENOSYS
+
+
+@pytest.mark.parametrize(
+    ("capability", "call"),
+    [("CAP_SYS_ADMIN", "mount"), ("CAP_SYS_MODULE", "init_module"), ("CAP_SYS_TIME", "clock_settime"), ("CAP_BPF", "bpf")],
+)
+def test_a_capability_opens_its_calls_and_no_others(capability: str, call: str) -> None:
+    assert call in names_of(seccomp.ERRNO)
+    assert call in names_of(seccomp.ALLOW, (capability,))
+    assert "kexec_load" in names_of(seccomp.ERRNO, (capability,))
+
+
+def test_a_machine_without_a_table_filters_its_own_calls() -> None:
+    assert "architectures" not in seccomp.profile("riscv64", ())
+
+
+def test_clone_is_looked_at_where_the_machine_has_its_flags() -> None:
+    rules = seccomp.profile("s390x", ())["syscalls"]
+    assert {rule["args"][0]["index"] for rule in rules if rule["names"] == ["clone"]} == {1}
+
+
+def test_the_mounts_are_those_of_the_interface_in_order() -> None:
+    assert [mount.destination for mount in mounts(CONFIG, 1)] == [
+        "/proc",
+        "/dev",
+        "/dev/pts",
+        "/dev/shm",
+        "/dev/mqueue",
+        "/sys",
+        "/sys/fs/cgroup",
+    ]
+    assert mounts(CONFIG, 1)[-1].options == ("nosuid", "noexec", "nodev", "relatime", "ro")
+
+
+def test_a_network_is_private_shared_or_joined() -> None:
+    assert {"type": "network"} in namespaces("private", 1)
+    assert "network" not in [each["type"] for each in namespaces("host", 1)]
+    assert {"type": "network", "path": "/run/netns/x"} in namespaces("/run/netns/x", 1)
+    with pytest.raises(ValueError, match="neither private"):
+        namespaces("bridge", 1)
+
+
+def test_version_2_alone_has_a_cgroup_namespace() -> None:
+    assert {"type": "cgroup"} in namespaces("private", 2)
+    assert {"type": "cgroup"} not in namespaces("private", 1)
