@@ -26,8 +26,9 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     serve = commands.add_parser(
         "serve",
         help="serve the interface on a socket",
-        description="Serve io.projectatomic.podman on ADDRESS until SIGTERM or SIGINT; containers live on. Under socket activation "
-        "the socket that was passed in is served instead. Whoever may write to the socket is root on this host.",
+        description="Serve io.projectatomic.podman on ADDRESS until SIGTERM or SIGINT; containers live on. "
+        "Under socket activation the socket that was passed in is served instead. "
+        "Whoever may write to the socket is root on this host.",
     )
     serve.add_argument("--root", metavar="DIR", help="what survives a reboot (default: /var/lib/podlink)")
     serve.add_argument("--runroot", metavar="DIR", help="what does not (default: /run/podlink)")
@@ -44,8 +45,12 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="exit after so long without a connection (default: 0, never)",
     )
     serve.add_argument("-v", "--verbose", action="store_true", help="show what is done to the host, as shell commands")
-    serve.add_argument("address", nargs="?", metavar="ADDRESS", help="unix:/path[;mode=0600], unix:@name or tcp:127.0.0.1:PORT "
-                       "(default: unix:/run/podman/io.projectatomic.podman)")  # fmt: skip
+    serve.add_argument(
+        "address",
+        nargs="?",
+        metavar="ADDRESS",
+        help="unix:/path[;mode=0600], unix:@name or tcp:127.0.0.1:PORT (default: unix:/run/podman/io.projectatomic.podman)",
+    )
 
 
 def _milliseconds(text: str) -> int:

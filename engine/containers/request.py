@@ -128,12 +128,13 @@ class CreateRequest:
 
 
 HONOURED = frozenset(
-    "cap_add cap_drop command detach entrypoint env hostname image image_id labels name net_mode network privileged quiet "
-    "readonly_rootfs resources rm stop_signal stop_timeout user work_dir".split()
+    {"cap_add", "cap_drop", "command", "detach", "entrypoint", "env", "hostname", "image", "image_id", "labels", "name"}
+    | {"net_mode", "network", "privileged", "quiet", "readonly_rootfs", "resources", "rm", "stop_signal", "stop_timeout"}
+    | {"user", "work_dir"}
 )
 """The fields of CreateRequest that do what they say. The others are refused when they are asked for."""
 
-HONOURED_RESOURCES = frozenset("memory cpu_shares cpu_quota cpu_period pids_limit".split())
+HONOURED_RESOURCES = frozenset({"memory", "cpu_shares", "cpu_quota", "cpu_period", "pids_limit"})
 
 
 def refuse_unbuilt(request: CreateRequest) -> None:

@@ -53,7 +53,7 @@ def _kill(host: Host, container: Container) -> None:
             _signal(host, now, signal.SIGKILL)
     if not await_exit(host, container, PATIENCE):
         raise ErrorOccurred(
-            f"container {container.name} did not end within {PATIENCE:.0f} s of SIGKILL; a process of it may be stuck in the kernel"
+            f"container {container.name} did not end within {PATIENCE:.0f} s of SIGKILL; is a process of it stuck in the kernel?"
         )
 
 

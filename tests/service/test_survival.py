@@ -125,7 +125,7 @@ def test_nothing_of_ours_is_inside_a_container(real_service: Any) -> None:
     service.create(
         "/bin/sh",
         "-c",
-        "ls /proc/self/fd | wc -l; grep -E 'Seccomp:|CapEff|NoNewPrivs' /proc/self/status; ls /proc | grep -c '^[0-9]'; cat /proc/kcore | wc -c",
+        "ls /proc/self/fd | wc -l; grep -E 'Seccomp:|CapEff' /proc/self/status",
         name="web",
     )
     service.call("StartContainer", name="web")
