@@ -1,0 +1,83 @@
+"""The handlers of the image methods."""
+
+from typing import Any
+
+from podlink.api.podman.convert import compact, go_time
+from podlink.api.varlink.check import Struct
+from podlink.api.varlink.service import Call
+from podlink.engine.host import Host
+from podlink.engine.images.history import HistoryRecord, history
+from podlink.engine.images.import_ import import_image
+from podlink.engine.images.inspect import inspect_image
+from podlink.engine.images.list import ImageSummary, list_images
+from podlink.engine.images.remove import delete_unused
+from podlink.engine.images.tag import tag_image
+from podlink.engine.system.images import remove_image
+
+Parameters = dict[str, Any]
+
+
+def import_one(host: Host, call: Call, args: Struct) -> Parameters:
+    return {"image": import_image(host, args["source"], args["reference"], args["message"], args["changes"])}
+
+
+def list_all(host: Host, call: Call, args: Struct) -> Parameters:
+    return {"images": [list_data(image) for image in list_images(host)]}
+
+
+def list_data(image: ImageSummary) -> Parameters:
+    """The `ImageInList` type. An image has layers here and no parent image; its size and its virtual size are the same."""
+    return {
+        "id": image.id,
+        "parentId": "",
+        "repoTags": list(image.names),
+        "repoDigests": list(image.digests),
+        "created": go_time(image.created),
+        "size": image.size,
+        "virtualSize": image.size,
+        "containers": image.containers,
+        "labels": dict(image.labels),
+    }
+
+
+def inspect_one(host: Host, call: Call, args: Struct) -> Parameters:
+    return {"image": compact(inspect_image(host, args["name"]))}
+
+
+def history_of(host: Host, call: Call, args: Struct) -> Parameters:
+    return {"history": [history_data(record) for record in history(host, args["name"])]}
+
+
+def history_data(record: HistoryRecord) -> Parameters:
+    """The `ImageHistory` type."""
+    return {
+        "id": record.id,
+        "created": go_time(record.created),
+        "createdBy": record.created_by,
+        "tags": list(record.tags),
+        "size": record.size,
+        "comment": record.comment,
+    }
+
+
+def tag_one(host: Host, call: Call, args: Struct) -> Parameters:
+    return {"image": tag_image(host, args["name"], args["tagged"])}
+
+
+def remove_one(host: Host, call: Call, args: Struct) -> Parameters:
+    return {"image": remove_image(host, args["name"], args["force"])}
+
+
+def delete_all_unused(host: Host, call: Call, args: Struct) -> Parameters:
+    return {"images": delete_unused(host)}
+
+
+HANDLERS = {
+    "ImportImage": import_one,
+    "ListImages": list_all,
+    "InspectImage": inspect_one,
+    "HistoryImage": history_of,
+    "TagImage": tag_one,
+    "RemoveImage": remove_one,
+    "DeleteUnusedImages": delete_all_unused,
+}
