@@ -1,0 +1,37 @@
+# What a newcomer types. The work is done by small programs that can be read and run on their own:
+# tools/setup installs what is missing, demo/main_job.py is the demonstration, bench/lifecycle.py the benchmark.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types wheel-check bench clean ready
+bin := .venv/bin
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+run: ## do the main job: a real container from a real image, over the socket
+	@tools/setup run
+	@$(bin)/python demo/main_job.py
+
+test: lint types wheel-check ## everything that CI runs: lint, types, the wheel, tests
+	$(bin)/pytest -n auto -W error
+
+lint: ready ## style and formatting
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+
+types: ready ## static types, strictly
+	tools/types
+
+wheel-check: ready ## build a wheel, install it in an empty environment, use it there
+	tools/wheel-check
+
+bench: ## time the life of a container beside its floors
+	@tools/setup run
+	@$(bin)/python bench/lifecycle.py
+
+ready:
+	@tools/setup dev
+
+clean: ## remove what the other targets made in this folder
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
