@@ -23,8 +23,9 @@ from podlink.engine.images.history import HistoryRecord, history
 from podlink.engine.images.import_ import import_image
 from podlink.engine.images.inspect import inspect_image
 from podlink.engine.images.list import ImageSummary, list_images
-from podlink.engine.images.remove import remove_image
+from podlink.engine.images.remove import delete_unused
 from podlink.engine.images.tag import tag_image
+from podlink.engine.system.images import remove_image
 from podlink.engine.system.info import Info, Version, info, version
 
 
@@ -123,6 +124,9 @@ class Images:
 
     def remove(self, name: str, force: bool = False) -> str:
         return remove_image(self.host, name, force)
+
+    def delete_unused(self) -> "list[str]":
+        return delete_unused(self.host)
 
 
 @dataclass(frozen=True, slots=True)
