@@ -1,0 +1,77 @@
+"""System calls that Python's `os` lacks, each under its kernel name: the one module that knows ctypes.
+
+A function here is one call of libc and nothing more: it says in its docstring which page of the manual to read, and raises
+OSError as `os` does. What to do with a call is decided by those above.
+"""
+
+import ctypes
+import os
+import struct
+from pathlib import Path
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+MS_RDONLY = 0x1
+MNT_DETACH = 0x2
+UMOUNT_NOFOLLOW = 0x8
+
+SYS_OPENAT2 = 437
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_IN_ROOT = 0x10
+
+PR_SET_PDEATHSIG = 1
+PR_CAPBSET_DROP = 24
+PR_SET_NO_NEW_PRIVS = 38
+
+LINUX_CAPABILITY_VERSION_3 = 0x20080522
+
+
+def checked(result: int, path: str | bytes | os.PathLike[str] | None = None) -> int:
+    """The result of a call, or OSError with the errno that it left behind."""
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), None if path is None else os.fsdecode(path))
+    return result
+
+
+def mount(source: str, target: Path, fstype: str, flags: int = 0, data: str = "") -> None:
+    """mount(2). data: at most a page less one byte; the kernel cuts off what is longer, so it is refused here."""
+    if len(data.encode()) >= os.sysconf("SC_PAGESIZE"):
+        raise OSError(7, "mount options are longer than a page", os.fspath(target))
+    checked(libc.mount(source.encode(), bytes(target), fstype.encode(), ctypes.c_ulong(flags), data.encode()), target)
+
+
+def umount2(target: Path, flags: int = 0) -> None:
+    """umount2(2)."""
+    checked(libc.umount2(bytes(target), flags), target)
+
+
+def syncfs(descriptor: int) -> None:
+    """syncfs(2): all that was written to the file system of this descriptor is on the disk when it returns."""
+    checked(libc.syncfs(descriptor))
+
+
+def statfs_type(path: Path) -> int:
+    """`f_type` of statfs(2): the magic number of the file system that holds the path. It is the structure's first word."""
+    buffer = ctypes.create_string_buffer(256)
+    checked(libc.statfs(bytes(path), buffer), path)
+    return int.from_bytes(buffer.raw[: struct.calcsize("@l")], "little") & 0xFFFFFFFF
+
+
+def openat2(directory: int, path: bytes, flags: int, mode: int = 0, resolve: int = 0) -> int:
+    """openat2(2): open(2) that can be told how the path may be walked. ENOSYS before Linux 5.6."""
+    how = struct.pack("=QQQ", flags | os.O_CLOEXEC, mode, resolve)
+    return checked(libc.syscall(ctypes.c_long(SYS_OPENAT2), directory, path, how, ctypes.c_size_t(len(how))), path)
+
+
+def prctl(option: int, argument: int) -> None:
+    """prctl(2), for options of one argument. The others must be zero, and are."""
+    rest = [ctypes.c_ulong(value) for value in (argument, 0, 0, 0)]
+    checked(libc.prctl(option, *rest))
+
+
+def capset(mask: int) -> None:
+    """capset(2): let the calling thread keep these capabilities (bits by number, capabilities(7)), permitted and effective."""
+    header = struct.pack("=Ii", LINUX_CAPABILITY_VERSION_3, 0)
+    low, high = mask & 0xFFFFFFFF, mask >> 32
+    checked(libc.capset(header, struct.pack("=6I", low, low, 0, high, high, 0)))
