@@ -20,14 +20,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from podlink.engine.errors import EngineError, EngineUnavailable, StorageFailed
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DatabaseError, IntegrityError
 from sqlalchemy.pool import QueuePool, StaticPool
-
-from podlink.engine.errors import EngineError, EngineUnavailable, StorageFailed
 
 PATIENCE = 10.0
 """Seconds to wait for a writer in another process."""
@@ -51,12 +50,9 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A snapshot. Raises StorageFailed, or EngineUnavailable for a broken file."""
-        if self._path:
-            with self._transaction("BEGIN") as connection:
-                yield connection
-        else:
-            with self._my_turn(), self._transaction("BEGIN") as connection:
-                yield connection
+        turn = nullcontext() if self._path else self._my_turn()
+        with turn, self._transaction("BEGIN") as connection:
+            yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -100,8 +96,12 @@ class Database:
         target = self._path or ":memory:"
         # The pool hands a connection to any thread, to one at a time; sqlite3's check for its maker would be in the way.
         connection = sqlite3.connect(target, timeout=self._patience, isolation_level=None, check_same_thread=False)
-        for pragma in ("foreign_keys = ON", "synchronous = FULL"):
-            connection.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in ("foreign_keys = ON", "synchronous = FULL"):
+                connection.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     @contextmanager
@@ -168,10 +168,11 @@ def create_file(path: Path) -> None:
                 os.fsync(folder)
             finally:
                 os.close(folder)
-        except FileExistsError:
-            if not path.is_file():
-                raise EngineUnavailable(f"{path}: not a file; the state is one SQLite file") from None
         except OSError as error:
+            if isinstance(error, FileExistsError) and path.is_file():
+                return
+            if isinstance(error, FileExistsError) and path.exists():
+                raise EngineUnavailable(f"{path}: not a file; the state is one SQLite file") from None
             raise EngineUnavailable(f"{path}: can't be created: {error.strerror}; its folder must be writable") from error
 
 

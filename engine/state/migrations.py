@@ -128,8 +128,8 @@ def version_of(database: Database, known: int) -> int:
         version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
     if application != APPLICATION_ID and (things or application or version):
         raise EngineUnavailable(
-            f"{database.place}: an SQLite database of another program (application ID {application:#x}, {things} things in its schema)"
-            "; move it away or choose another root"
+            f"{database.place}: an SQLite database of another program"
+            f" (application ID {application:#x}, {things} things in its schema); move it away or choose another root"
         )
     if version > known:
         raise EngineUnavailable(

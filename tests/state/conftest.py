@@ -1,0 +1,68 @@
+"""States in memory and in a file, other processes, and small file systems."""
+
+import multiprocessing
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+import pytest
+from podlink.engine.state.state import State
+from state_samples import ALPINE, NOW
+from state_workers import Start
+
+
+@pytest.fixture(params=["memory", "file"])
+def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[State]:
+    """An empty state, whose clock stands still."""
+    in_file = request.param == "file"
+    opened = State.open(tmp_path / "podlink.db" if in_file else None, tmp_path / "locks" if in_file else None, now=lambda: NOW)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def alpine(state: State) -> State:
+    """A state with an image, so that containers can be added."""
+    state.images.add(ALPINE)
+    return state
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A state file with the image in it, closed."""
+    opened = State.open(tmp_path / "podlink.db", None)
+    opened.images.add(ALPINE)
+    opened.close()
+    return tmp_path / "podlink.db"
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Run a function of `state_workers` in a process of its own; the answer is the process and our end of its pipe."""
+    context = multiprocessing.get_context("spawn")
+    with ExitStack() as stack:
+
+        def run(function: Callable[..., None], path: Path, *arguments: object) -> tuple[SpawnProcess, Connection]:
+            ours, theirs = context.Pipe()
+            process = context.Process(target=function, args=(path, theirs, *arguments))
+            process.start()
+            theirs.close()
+            stack.callback(ours.close)
+            stack.callback(process.join)
+            stack.callback(process.kill)
+            return process, ours
+
+        yield run
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB. For tests that need root."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "podlink-test", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
