@@ -19,7 +19,7 @@ from typing import Any
 
 from podlink.engine.oci.spec.capabilities import resolve
 from podlink.engine.oci.spec.devices import devices
-from podlink.engine.oci.spec.mounts import MASKED, READONLY, mounts
+from podlink.engine.oci.spec.mounts import MASKED, mounts, readonly_paths
 from podlink.engine.oci.spec.namespaces import namespaces
 from podlink.engine.oci.spec.process import process
 from podlink.engine.oci.spec.resources import resources
@@ -56,5 +56,5 @@ def _open(host: HostFacts) -> dict[str, Any]:
 
 def _confined(host: HostFacts, held: tuple[str, ...]) -> dict[str, Any]:
     """Every other one is shown less than the kernel would show, and may call less than the kernel would answer."""
-    shown = {"maskedPaths": list(MASKED), "readonlyPaths": list(READONLY)}
+    shown = {"maskedPaths": list(MASKED), "readonlyPaths": readonly_paths(host.cgroup_version)}
     return {"seccomp": profile(host.architecture, held), **shown} if host.seccomp else shown

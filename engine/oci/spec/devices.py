@@ -8,8 +8,10 @@ from typing import Any
 
 from podlink.engine.oci.spec.values import Device
 
-DEFAULT = frozenset(f"/dev/{name}" for name in "null zero full random urandom tty ptmx console stdin stdout stderr".split())
-"""Made by every runtime, or links into the container's own /proc and /dev/pts."""
+DEFAULT = frozenset(
+    ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/console"],
+)
+"""Made by every runtime."""
 
 
 def devices(found: Iterable[Device]) -> list[dict[str, Any]]:

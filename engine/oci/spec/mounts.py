@@ -76,5 +76,11 @@ def mounts(config: ContainerConfig, cgroup_version: int) -> list[Mount]:
     ]
 
 
+def readonly_paths(cgroup_version: int) -> list[str]:
+    """`linux.readonlyPaths`. The mount options of version 1 reach its hierarchies alone: runc 1.1 leaves the tmpfs that holds
+    them writable, a corner where a read-only container could keep files, so it is named here."""
+    return [*READONLY, "/sys/fs/cgroup"] if cgroup_version == 1 else list(READONLY)
+
+
 def _terminals() -> tuple[str, ...]:
     return ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", f"gid={TERMINAL_GROUP}")
