@@ -36,8 +36,10 @@ def history(host: Host, name: str) -> list[HistoryRecord]:
 
 
 def _sized(image: Image) -> Iterator[tuple[History, int]]:
-    """Each step with the size of its layer, oldest first. An image that tells no history has a step for each layer."""
+    """Each step with the size of its layer, oldest first. A layer of which the image tells nothing is a step of its own."""
     config = ImageConfig.parse(image.config)
     sizes = iter([layer.size for layer in image.layers])
-    for step in config.history or [History(created=config.created)] * len(image.layers):
-        yield step, 0 if step.empty_layer else next(sizes)
+    for step in config.history:
+        yield step, 0 if step.empty_layer else next(sizes, 0)
+    for size in sizes:
+        yield History(created=config.created), size

@@ -120,7 +120,6 @@ def test_a_container_sees_every_field_under_the_name_of_the_spec() -> None:
         ({"config": {"ExposedPorts": ["80"]}}, "config.ExposedPorts: an object"),
         ({"history": [{"empty_layer": "yes"}]}, "history[0].empty_layer: true or false"),
         ({"history": [{"created": "yesterday"}]}, "history[0].created: not an RFC 3339 time"),
-        ({"history": [{"empty_layer": True}]}, "history: an entry for each of 1 layers"),
         ({"created": "2026-02-30T00:00:00Z"}, "image configuration.created"),
     ],
 )
