@@ -15,6 +15,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -109,10 +110,12 @@ def freeze(cgroup: str, root: Path = ROOT) -> None:
 def thaw(cgroup: str, root: Path = ROOT) -> None:
     """Let the processes go on. Again is no error."""
     places = paths(cgroup, root)
-    if version(root) == 2:
-        _write(places[UNIFIED] / "cgroup.freeze", "0")
-    else:
-        _write(places["freezer"] / "freezer.state", "THAWED")
+    control, word = (
+        (places[UNIFIED] / "cgroup.freeze", "0") if version(root) == 2 else (places["freezer"] / "freezer.state", "THAWED")
+    )
+    if not control.exists():
+        return
+    _write(control, word)
     _until(lambda: not frozen(cgroup, root), f"{cgroup} to thaw")
 
 
@@ -193,18 +196,32 @@ def _until(done: Callable[[], bool], what: str) -> None:
 def _kill_once(cgroup: str, root: Path) -> list[int]:
     """Signal every process that is there now; the answer is who they were. More may have been forked meanwhile: call again.
 
-    On version 1 a signal to a frozen process stays pending: signal, then thaw.
+    On version 1 they are asked to freeze first, so that few fork between the look and the signal; and a signal to a frozen
+    process stays pending, so the thaw comes last.
     """
-    found = processes(cgroup, root)
-    for pid in found:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    if not (found := processes(cgroup, root)):
+        return found
     freezer = paths(cgroup, root).get("freezer")
-    if found and freezer and freezer.is_dir():
-        _write(freezer / "freezer.state", "THAWED", quietly=True)
+    if freezer:
+        _ask(freezer / "freezer.state", "FROZEN")
+        found = processes(cgroup, root)
+    for pid in found:
+        with suppress(ProcessLookupError):
+            trace.ran("kill", "-KILL", pid)
+            os.kill(pid, signal.SIGKILL)
+    if freezer:
+        _ask(freezer / "freezer.state", "THAWED")
     return found
+
+
+def _ask(control: Path, word: str) -> None:
+    """Write to a control file of a cgroup that may go away at any moment; then there is nothing left to ask."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        try:
+            _write(control, word, quietly=True)
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
 
 
 def _removed(path: Path) -> bool:

@@ -1,6 +1,6 @@
 """The document on a real kernel: runc runs it, and a shell looks around inside."""
 
-import os
+from pathlib import Path
 
 import pytest
 from jail import Jail
@@ -72,7 +72,7 @@ def test_namespaces_are_its_own(busybox: Jail) -> None:
     kinds = ("pid", "ipc", "uts", "mnt", "net")
     inside = busybox.run("; ".join(f"readlink /proc/self/ns/{kind}" for kind in kinds)).splitlines()
     assert len(inside) == len(kinds)
-    assert set(inside).isdisjoint(os.readlink(f"/proc/self/ns/{kind}") for kind in kinds)
+    assert set(inside).isdisjoint(str(Path("/proc/self/ns", kind).readlink()) for kind in kinds)
     assert busybox.run("echo $$") == "1"
 
 
@@ -82,7 +82,7 @@ def test_a_private_network_has_loopback_alone_and_it_is_up(busybox: Jail) -> Non
 
 
 def test_the_host_network_is_shared(busybox: Jail) -> None:
-    assert busybox.run("readlink /proc/self/ns/net", network="host") == os.readlink("/proc/self/ns/net")
+    assert busybox.run("readlink /proc/self/ns/net", network="host") == str(Path("/proc/self/ns/net").readlink())
 
 
 def test_the_host_name_is_the_one_asked_for_or_the_short_id(busybox: Jail) -> None:
