@@ -5,6 +5,7 @@ OSError as `os` does. What to do with a call is decided by those above.
 """
 
 import ctypes
+import errno
 import os
 import struct
 from pathlib import Path
@@ -37,7 +38,7 @@ def checked(result: int, path: str | bytes | os.PathLike[str] | None = None) -> 
 def mount(source: str, target: Path, fstype: str, flags: int = 0, data: str = "") -> None:
     """mount(2). data: at most a page less one byte; the kernel cuts off what is longer, so it is refused here."""
     if len(data.encode()) >= os.sysconf("SC_PAGESIZE"):
-        raise OSError(7, "mount options are longer than a page", os.fspath(target))
+        raise OSError(errno.E2BIG, "mount options are longer than a page", os.fspath(target))
     checked(libc.mount(source.encode(), bytes(target), fstype.encode(), ctypes.c_ulong(flags), data.encode()), target)
 
 
