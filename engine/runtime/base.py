@@ -9,7 +9,7 @@ the log grew, the exit record appeared, the directory was removed. Nothing polls
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,6 +162,17 @@ class Runtime(Protocol):
 
     def watch(self, directory: Path) -> AbstractContextManager[Wakeup]:
         """Be woken up by what changes in the container's directory: log, exit record, removal."""
+        ...
+
+    def forget(self, container: str, directory: Path) -> None:
+        """The container is gone and its directory with it: wake up whoever still watches it. Again is no error."""
+        ...
+
+    def listen(self, cleanup: Callable[[str], None]) -> None:
+        """Have `cleanup(container)` called when a run has ended, for as long as this engine is open.
+
+        Where several engines have the same run directory open, one of them is called.
+        """
         ...
 
     def known(self) -> list[str]:
