@@ -1,0 +1,94 @@
+"""Mounts: what is mounted where (/proc/self/mountinfo), and the two calls that change it. proc_pid_mountinfo(5)
+
+    36 35 98:0 /sub /mnt/a\\040b rw,noatime shared:1 - overlay overlay rw,lowerdir=/l,upperdir=/u
+    id up dev  root place       options  tags       - type    source  options of the file system
+
+Space, tab, newline and backslash are written as octal escapes in paths.
+"""
+
+import errno
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from podlink.engine import trace
+from podlink.engine.linux import syscalls
+
+MOUNTINFO = Path("/proc/self/mountinfo")
+ESCAPE = re.compile(rb"\\([0-7]{3})")
+PATIENCE = (0.0, 0.01, 0.05, 0.2)
+"""Seconds to wait before each attempt to unmount: a process that has just ended holds its root for a moment longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """One line. options: those of the file system, as it shows them (for an overlay: lowerdir=…,upperdir=…)."""
+
+    place: Path
+    fstype: str
+    source: str
+    options: str
+
+
+def parse(content: bytes) -> list[Mounted]:
+    """All mounts, in the order in which they were made. A line that is not understood is an error: it would hide a mount."""
+    return [_line(line) for line in content.split(b"\n") if line]
+
+
+def _line(line: bytes) -> Mounted:
+    before, _, after = line.partition(b" - ")
+    fstype, source, options = after.split(b" ", 2)
+    return Mounted(Path(_text(before.split(b" ")[4])), _text(fstype), _text(source), _text(options))
+
+
+def _text(field: bytes) -> str:
+    plain = ESCAPE.sub(lambda found: bytes([int(found[1], 8) & 0xFF]), field)
+    return plain.decode("utf-8", "surrogateescape")
+
+
+def mounted_at(path: Path) -> Mounted | None:
+    """The topmost mount whose place is exactly this one."""
+    place = path.parent.resolve() / path.name  # never the last component: an unreachable mount would block
+    found = [each for each in parse(MOUNTINFO.read_bytes()) if each.place == place]
+    return found[-1] if found else None
+
+
+def is_mounted(path: Path) -> bool:
+    """Whether something is mounted exactly here."""
+    return mounted_at(path) is not None
+
+
+def mount(fstype: str, source: str, target: Path, options: str) -> None:
+    """mount -t FSTYPE SOURCE TARGET -o OPTIONS"""
+    syscalls.mount(source, target, fstype, 0, options)
+    trace.ran("mount", "-t", fstype, source, "-o", options, target)
+
+
+def unmount(target: Path) -> None:
+    """Take away all that is mounted here. What isn't is no error.
+
+    A mount that somebody holds on to (a shell that stands in it) is taken out of the tree all the same, and goes for good when he
+    leaves it: MNT_DETACH, after a short patience.
+    """
+    while is_mounted(target):
+        for pause in PATIENCE:
+            time.sleep(pause)
+            if _unmounted(target, syscalls.UMOUNT_NOFOLLOW):
+                trace.ran("umount", target)
+                break
+        else:
+            syscalls.umount2(target, syscalls.UMOUNT_NOFOLLOW | syscalls.MNT_DETACH)
+            trace.ran("umount", "--lazy", target)
+
+
+def _unmounted(target: Path, flags: int) -> bool:
+    try:
+        syscalls.umount2(target, flags)
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # another process was first
+            return True
+        if error.errno != errno.EBUSY:
+            raise
+        return False
+    return True

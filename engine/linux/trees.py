@@ -1,0 +1,115 @@
+"""Directory trees that somebody hostile has made: of any depth, with any names, with links to anywhere.
+
+The usual tools recurse, and hold a descriptor for each level: a chain of thousands of directories stops them. Nothing here does.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def remove(name: str | bytes | Path, *, directory: int | None = None) -> None:
+    """Remove a file, or a directory with all that is in it. What is gone already is no error; links are not followed.
+
+    A tree is made flat as it goes: what a subdirectory holds is moved up to the top, so that no path is ever long.
+    """
+    try:
+        os.unlink(name, dir_fd=directory)
+        return
+    except FileNotFoundError:
+        return
+    except (IsADirectoryError, PermissionError):  # POSIX lets unlink(2) of a directory say either
+        if not stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+            raise
+    top = _opened(os.fsencode(name), directory)
+    try:
+        _empty(top)
+    finally:
+        os.close(top)
+    with suppress(FileNotFoundError):
+        os.rmdir(name, dir_fd=directory)
+
+
+def _empty(top: int) -> None:
+    """Level by level: remove the files, then put each subdirectory's contents in its place."""
+    moved = 0
+    while names := os.listdir(top):
+        for name in map(os.fsencode, names):
+            if _unlinked(name, top):
+                continue
+            below = _opened(name, top)
+            try:
+                for inner in map(os.fsencode, os.listdir(below)):
+                    if not _unlinked(inner, below):
+                        moved += 1
+                        _move_up(inner, below, top, moved)
+            finally:
+                os.close(below)
+            os.rmdir(name, dir_fd=top)
+
+
+def _unlinked(name: bytes, directory: int) -> bool:
+    """Whether it was no directory, and so is gone now."""
+    try:
+        os.unlink(name, dir_fd=directory)
+    except FileNotFoundError:
+        return True
+    except (IsADirectoryError, PermissionError):
+        if not stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+            raise
+        return False
+    return True
+
+
+def _move_up(name: bytes, source: int, top: int, number: int) -> None:
+    """Under a name that nothing else has; a directory that may not be written can't be moved (its `..` changes): open it up."""
+    os.close(_opened(name, source))
+    target = b".moved-%d" % number
+    with suppress(FileNotFoundError):
+        os.stat(target, dir_fd=top, follow_symlinks=False)
+        return _move_up(name, source, top, number + 2**32)
+    os.rename(name, target, src_dir_fd=source, dst_dir_fd=top)
+
+
+def _opened(name: bytes, directory: int | None) -> int:
+    """A directory, made readable and writable first where its owner has shut himself out."""
+    try:
+        number = os.open(name, DIRECTORY, dir_fd=directory)
+    except PermissionError:
+        os.chmod(name, 0o700, dir_fd=directory)
+        return os.open(name, DIRECTORY, dir_fd=directory)
+    if os.fstat(number).st_mode & 0o700 != 0o700:
+        with suppress(PermissionError):
+            os.fchmod(number, 0o700)
+    return number
+
+
+def walk(root: Path) -> Iterator[tuple[bytes, os.DirEntry[bytes]]]:
+    """Everything below `root`: its path from there, and its entry. What disappears meanwhile is left out.
+
+    So is what lies deeper than a path can be long (PATH_MAX, 4,096 bytes).
+    """
+    start = os.fsencode(root)
+    todo = [b""]
+    while todo:
+        below = todo.pop()
+        for entry in _entries(start + b"/" + below):
+            path = below + b"/" + entry.name if below else entry.name
+            yield path, entry
+            if entry.is_dir(follow_symlinks=False):
+                todo.append(path)
+
+
+def _entries(path: bytes) -> list[os.DirEntry[bytes]]:
+    try:
+        with os.scandir(path) as entries:
+            return list(entries)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            return []
+        raise
