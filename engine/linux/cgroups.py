@@ -38,10 +38,10 @@ def paths(cgroup: str, root: Path = ROOT) -> dict[str, Path]:
     if version(root) == 2:
         return {UNIFIED: root / below}
     found = {}
-    for hierarchy in sorted(root.iterdir()):
-        if (hierarchy / "cgroup.procs").exists():
-            for controller in hierarchy.name.split(","):  # `cpu,cpuacct`: two controllers on one hierarchy
-                found[controller] = hierarchy.resolve() / below
+    for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
+        # `cpu,cpuacct` is one hierarchy of two controllers; the links `cpu` and `cpuacct` beside it lead to the same place
+        if not entry.is_symlink() and os.path.exists(f"{entry.path}/cgroup.procs"):  # noqa: PTH110 (asked at every reading)
+            found.update(dict.fromkeys(entry.name.split(","), Path(entry.path, below)))
     return found
 
 

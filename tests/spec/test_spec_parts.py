@@ -40,6 +40,12 @@ def test_a_capability_opens_its_calls_and_no_others(capability: str, call: str) 
     assert "kexec_load" in names_of(seccomp.ERRNO, (capability,))
 
 
+@pytest.mark.parametrize(("machine", "architectures"), seccomp.ARCHITECTURES.items())
+def test_older_programs_of_the_machine_are_filtered_too(machine: str, architectures: tuple[str, ...]) -> None:
+    assert seccomp.profile(machine, ())["architectures"] == list(architectures)
+    assert len(architectures) == 2
+
+
 def test_a_machine_without_a_table_filters_its_own_calls() -> None:
     assert "architectures" not in seccomp.profile("riscv64", ())
 

@@ -30,11 +30,15 @@ EPERM = 1
 ENOSYS = 38
 
 ARCHITECTURES = {
-    "x86_64": ("SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"),
+    "x86_64": ("SCMP_ARCH_X86_64", "SCMP_ARCH_X86"),
     "aarch64": ("SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"),
 }
 """By `uname -m`: the machine's own calls and those of the older programs that it runs. A call of an architecture that is not
-listed ends the program. One that is missing here filters its own calls alone."""
+listed ends the program. A machine that is missing here filters its own calls alone.
+
+Each one costs every start some ten milliseconds, in which the runtime compiles the tables again for it. The x32 calls are not
+worth that: kernels are built without them, or with them switched off.
+"""
 
 NEW_NAMESPACES = {
     "CLONE_NEWNS": 0x0002_0000,
