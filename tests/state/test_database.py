@@ -144,6 +144,18 @@ def test_threads_may_open_a_fresh_file_at_once(tmp_path: Path) -> None:
         state.close()
 
 
+def test_a_fresh_file_that_another_is_busy_with_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself does not wait when the log is switched on, whatever its busy timeout."""
+    other = sqlite3.connect(tmp_path / "podlink.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(EngineUnavailable, match=r"another process writes for over 0\.05 s now"):
+        open_database(tmp_path / "podlink.db", patience=0.05)
+    timer = threading.Timer(0.1, other.close)
+    timer.start()
+    open_database(tmp_path / "podlink.db").close()
+    timer.join()
+
+
 def test_a_writer_killed_in_the_middle_leaves_no_trace_and_no_lock(file: Path, start: Start) -> None:
     process, pipe = start(state_workers.write_half, file, ALPINE.id)
     assert pipe.recv() == "written"
