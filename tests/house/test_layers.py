@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import house
 import pytest
+
+import house
 from house import API_LAYERS, LAYERS, Module
 
 RANK = {part: rank for rank, line in enumerate(LAYERS) for part in line.split()}

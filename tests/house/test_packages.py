@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import house
-
 import podlink
 
 
