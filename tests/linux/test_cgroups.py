@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from podlink.engine.linux import cgroups, proc
 from podlink.engine.stats import cgroup_v1, cgroup_v2
 
@@ -36,7 +37,7 @@ def cgroup(root: Path) -> Iterator[str]:
 
 @pytest.fixture
 def sleeper() -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(["sh", "-c", "sleep 300 & sleep 300"], stdin=subprocess.DEVNULL) as process:
+    with subprocess.Popen(["sleep", "300"], stdin=subprocess.DEVNULL) as process:
         yield process
         process.kill()
 

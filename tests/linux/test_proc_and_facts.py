@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from podlink.engine.linux import cgroups, facts, proc
 
 STAT = "{pid} ({name}) {state} 1 7 7 34817 7 4194560 1 0 0 0 150 50 0 0 20 0 1 0 {start} 1 1 1 1 1 1 1 0 0 0 0 0 0 0 0 17 0"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from jail import Jail, jail
+
 from podlink.engine.linux import facts
 from podlink.engine.oci.spec.values import Device, HostFacts
 

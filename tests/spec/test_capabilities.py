@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from podlink.engine.errors import InvalidRequest, NotHonoured
 from podlink.engine.linux.capabilities import NAMES, named
 from podlink.engine.oci.spec.capabilities import DEFAULT, Granted, resolve, sets

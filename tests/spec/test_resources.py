@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from podlink.engine.errors import InvalidRequest
 from podlink.engine.oci.spec.resources import resources, validate
 from podlink.engine.oci.spec.values import Resources

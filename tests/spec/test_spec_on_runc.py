@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from jail import Jail
+
 from podlink.engine.linux import cgroups
 from podlink.engine.linux.capabilities import NAMES, named
 from podlink.engine.oci.spec.capabilities import DEFAULT

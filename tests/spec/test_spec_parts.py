@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+
 from podlink.engine.oci.spec import seccomp, syscalls
 from podlink.engine.oci.spec.mounts import mounts
 from podlink.engine.oci.spec.namespaces import namespaces

@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 import pytest
+
 from podlink.engine.stats import cgroup_v1, cgroup_v2, net
 from podlink.engine.stats.sample import Sample
 from podlink.engine.stats.usage import Usage
