@@ -25,6 +25,8 @@ ROOT = Path("/sys/fs/cgroup")
 PATIENCE = 5.0
 """Seconds that the kernel gets to freeze, empty or let go of a cgroup: a process in an uninterruptible sleep holds it up."""
 UNIFIED = "unified"
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.EOPNOTSUPP)
+"""No such file, its cgroup removed while it was open, its controller switched off."""
 
 
 def version(root: Path = ROOT) -> int:
@@ -56,10 +58,10 @@ def read(path: Path) -> str | None:
     """The text of a control file; None where there is none, or where its cgroup went away under the hand."""
     try:
         return path.read_text()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError:  # ENODEV, EOPNOTSUPP: the file is there and its controller is not
-        return None
+    except OSError as error:
+        if error.errno in GONE:
+            return None
+        raise
 
 
 def processes(cgroup: str, root: Path = ROOT) -> list[int]:
@@ -216,12 +218,11 @@ def _kill_once(cgroup: str, root: Path) -> list[int]:
 
 def _ask(control: Path, word: str) -> None:
     """Write to a control file of a cgroup that may go away at any moment; then there is nothing left to ask."""
-    with suppress(FileNotFoundError, NotADirectoryError):
-        try:
-            _write(control, word, quietly=True)
-        except OSError as error:
-            if error.errno != errno.ENODEV:
-                raise
+    try:
+        _write(control, word, quietly=True)
+    except OSError as error:
+        if error.errno not in GONE:
+            raise
 
 
 def _removed(path: Path) -> bool:
