@@ -18,13 +18,14 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
+from sqlalchemy import Connection, and_, bindparam, case, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
 from podlink.engine.errors import AmbiguousName, ContainerNotFound, EngineUnavailable, ImageNotFound, InvalidState, NameInUse
 from podlink.engine.oci.spec.values import ContainerConfig, Resources
 from podlink.engine.state.db import Database
 from podlink.engine.state.events import Event, append
 from podlink.engine.state.schema import containers
-from sqlalchemy import Connection, and_, bindparam, case, delete, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 
 class Status(StrEnum):

@@ -23,10 +23,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from podlink.engine.errors import EngineError, EngineUnavailable, StorageFailed
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DatabaseError, IntegrityError
 from sqlalchemy.pool import QueuePool, StaticPool
+
+from podlink.engine.errors import EngineError, EngineUnavailable, StorageFailed
 
 PATIENCE = 10.0
 """Seconds to wait for a writer in another process."""

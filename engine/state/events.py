@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy import Connection, bindparam, insert, select
+
 from podlink.engine.state.db import Database
 from podlink.engine.state.schema import events
-from sqlalchemy import Connection, bindparam, insert, select
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

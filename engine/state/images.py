@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection, bindparam, delete, exists, select
+from sqlalchemy.dialects.sqlite import insert
+
 from podlink.engine.errors import ImageInUse, ImageNotFound
 from podlink.engine.state.containers import AFTER_HEX, PREFIX
 from podlink.engine.state.db import Database
 from podlink.engine.state.events import Event, append
 from podlink.engine.state.schema import containers, image_layers, image_names, images, layers
-from sqlalchemy import Connection, bindparam, delete, exists, select
-from sqlalchemy.dialects.sqlite import insert
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,7 @@ class Text(TypeDecorator[str]):
     impl = PlainText
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 (SQLAlchemy's signature)
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         if value is None or value.isascii():
             return value
         return value.encode("utf-8", "backslashreplace").decode()

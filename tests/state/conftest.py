@@ -9,9 +9,10 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
-from podlink.engine.state.state import State
 from state_samples import ALPINE, NOW
 from state_workers import Start
+
+from podlink.engine.state.state import State
 
 
 @pytest.fixture(params=["memory", "file"])

@@ -6,12 +6,13 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
+from state_samples import container
+
 from podlink.engine.errors import EngineError
 from podlink.engine.state.locks import Locks
 from podlink.engine.state.migrations import open_database
 from podlink.engine.state.schema import image_names
 from podlink.engine.state.state import State
-from state_samples import container
 
 Start = Callable[..., tuple[SpawnProcess, Connection]]
 """The fixture `start`: run a function of this module in a process of its own; answers the process and our end of its pipe."""

@@ -1,18 +1,19 @@
 """The table of containers, in memory and in a file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from state_samples import ALPINE, BASE, NOW, container, full_id, image
+
 from podlink.engine.errors import AmbiguousName, ContainerNotFound, EngineUnavailable, ImageNotFound, InvalidState, NameInUse
 from podlink.engine.oci.spec.values import ContainerConfig, Resources
 from podlink.engine.state import containers as table
 from podlink.engine.state.containers import Container, Status
 from podlink.engine.state.state import State
-from state_samples import ALPINE, BASE, NOW, container, full_id, image
 
 WEB = container("4f1d", "web")
 
@@ -229,7 +230,7 @@ def test_a_status_that_needs_more_than_a_word_is_a_programming_error(alpine: Sta
 
 @pytest.mark.parametrize("verb", ["get", "remove", "run", "end", "pause"])
 def test_a_verb_on_a_container_that_is_not_there_names_it(alpine: State, verb: str) -> None:
-    verbs = {
+    verbs: dict[str, Callable[[str], object]] = {
         "get": alpine.containers.get,
         "remove": alpine.containers.remove,
         "run": lambda id: run(alpine, id),

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 import state_workers
+from state_samples import ALPINE, container
+from state_workers import Start
+
 from podlink.engine.errors import EngineUnavailable, NameInUse, StorageFailed
 from podlink.engine.state.db import Database
 from podlink.engine.state.images import Images
 from podlink.engine.state.migrations import STEPS, open_database
 from podlink.engine.state.state import State
-from state_samples import ALPINE, container
-from state_workers import Start
 
 
 def refused(path: Path) -> str:

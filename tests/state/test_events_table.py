@@ -1,8 +1,9 @@
 """The table of events."""
 
+from state_samples import full_id
+
 from podlink.engine.state.events import Event, append
 from podlink.engine.state.state import State
-from state_samples import full_id
 
 
 def event(at: int, action: str = "sync", id: str = "1") -> Event:

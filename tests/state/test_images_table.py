@@ -1,14 +1,16 @@
 """The tables of images, in memory and in a file."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from state_samples import ALPINE, BASE, NOW, container, full_id, image, layer
+
 from podlink.engine.errors import ImageInUse, ImageNotFound
 from podlink.engine.state.images import Image, Layer
 from podlink.engine.state.state import State
-from state_samples import ALPINE, BASE, NOW, container, full_id, image, layer
 
 TOP = layer("70b", parent="ba5e")
 OTHER_TOP = layer("071", parent="ba5e")
@@ -91,7 +93,11 @@ def test_a_name_can_be_taken_away(state: State) -> None:
 
 @pytest.mark.parametrize("verb", ["get", "remove", "tag"])
 def test_a_verb_on_an_image_that_is_not_there_names_it(state: State, verb: str) -> None:
-    verbs = {"get": state.images.get, "remove": state.images.remove, "tag": lambda id: state.images.tag(id, "x")}
+    verbs: dict[str, Callable[[str], object]] = {
+        "get": state.images.get,
+        "remove": state.images.remove,
+        "tag": lambda id: state.images.tag(id, "x"),
+    }
     with pytest.raises(ImageNotFound) as caught:
         verbs[verb](ALPINE.id)
     assert caught.value.name == ALPINE.id

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import state_workers
+from state_workers import Start
+
 from podlink.engine.errors import EngineUnavailable, StorageFailed
 from podlink.engine.state.locks import Locks
-from state_workers import Start
 
 
 @pytest.fixture(params=["memory", "folder"])

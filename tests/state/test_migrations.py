@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from state_samples import ALPINE, BASE, container, layer
+
 from podlink.engine.errors import EngineUnavailable, StorageFailed
 from podlink.engine.state.db import Database
 from podlink.engine.state.migrations import STEPS, migrate, open_database
 from podlink.engine.state.schema import APPLICATION_ID, metadata
 from podlink.engine.state.state import State
-from state_samples import ALPINE, BASE, container, layer
 
 VERSIONS = Path(__file__).parent / "versions"
 ADD_A_TABLE = ("CREATE TABLE later (a INTEGER) STRICT", "INSERT INTO later VALUES (1)")
