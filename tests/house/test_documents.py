@@ -1,0 +1,95 @@
+"""The documents say what is so: each list in them is compared with the code that it tells of."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import house
+from podlink.api.cli import main
+from podlink.api.podman.service import HANDLERS
+from podlink.api.podman.system import INSTEAD
+from podlink.api.varlink.idl import parse
+from podlink.engine.containers.request import HONOURED, HONOURED_RESOURCES
+
+INTERFACE = parse((house.ROOT / "api/idl/io.projectatomic.podman.varlink").read_text())
+DOCUMENTS = [path for path in house.ROOT.glob("*.md")] + sorted((house.ROOT / "docs").rglob("*.md"))
+
+
+def text(name: str) -> str:
+    return (house.ROOT / name).read_text()
+
+
+def named(row: str) -> set[str]:
+    """The words in `code` of the README's table row that begins with these words."""
+    (line,) = [line for line in text("README.md").splitlines() if line.startswith(f"| {row}")]
+    return set(re.findall(r"`(\w+)`", line.split("|")[2]))
+
+
+@pytest.mark.parametrize(
+    ("row", "so"),
+    [
+        ("methods that work", HANDLERS.keys() - INSTEAD.keys()),
+        ("methods to come", {method.name for method in INTERFACE.methods} - HANDLERS.keys()),
+        ("methods that the interface itself documents", INSTEAD.keys()),
+        ("fields of `Create` that work", HONOURED),
+        ("fields of its `resources` that work", HONOURED_RESOURCES),
+    ],
+)
+def test_the_readme_lists_what_is_there(row: str, so: set[str]) -> None:
+    assert named(row) == so
+
+
+def test_the_picture_of_the_house_has_the_layers_that_are_enforced() -> None:
+    """In ARCHITECTURE.md the highest is drawn first; names of one line stand side by side, separated by spaces."""
+    (picture,) = re.findall(r"```house\n(.*?)```", text("ARCHITECTURE.md"), re.DOTALL)
+    drawn = [re.split(r"\s{2,}", line.strip())[0] for line in picture.splitlines()]
+    line_of_engine = drawn.index("engine")
+    assert drawn[line_of_engine + 1 :] == list(reversed(house.LAYERS))
+    assert drawn[1:line_of_engine] == list(reversed(house.API_LAYERS))
+
+
+def test_the_walk_names_files_that_exist() -> None:
+    mentioned = set(re.findall(r"`((?:engine|api|podlink|tests|demo|bench|tools|docs)/[\w/.-]*)`", text("ARCHITECTURE.md")))
+    assert mentioned and [name for name in sorted(mentioned) if not (house.ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(house.ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    content = document.read_text()
+    headings = {
+        re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-") for line in content.splitlines() if line[:1] == "#"
+    }
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", content) if not link.startswith("https://")]
+    broken = [link for link in links if not (link[1:] in headings if link[0] == "#" else (document.parent / link).exists())]
+    assert broken == []
+
+
+def test_the_make_targets_of_the_documents_exist() -> None:
+    listed = subprocess.run(["make", "help"], cwd=house.ROOT, capture_output=True, text=True, check=True).stdout
+    targets = set(re.findall(r"make ([a-z-]+)", listed))
+    mentioned = {
+        target for path in DOCUMENTS for target in re.findall(r"`make ([a-z-]+)`|^    make ([a-z-]+)", path.read_text(), re.M)
+    }
+    assert {one or other for one, other in mentioned} <= targets
+
+
+def test_the_options_of_the_readme_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    assert set(re.findall(r"--[a-z][a-z-]+", text("README.md"))) <= set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+
+
+def test_every_dependency_has_its_page_of_decision() -> None:
+    project = tomllib.loads(text("pyproject.toml"))["project"]
+    installed = [*project["dependencies"], *project["optional-dependencies"]["host"]]
+    names = {re.match(r"[\w.-]+", each)[0].lower() for each in installed}  # type: ignore[index]
+    pages = {path.stem for path in (house.ROOT / "docs/decisions").glob("*.md")}
+    assert names <= pages
+
+
+def test_the_changelog_speaks_of_this_version() -> None:
+    version = tomllib.loads(text("pyproject.toml"))["project"]["version"]
+    assert version in text("CHANGELOG.md")
