@@ -71,6 +71,21 @@ def prctl(option: int, argument: int) -> None:
     checked(libc.prctl(option, *rest))
 
 
+def inotify_init1(flags: int) -> int:
+    """inotify_init1(2): the descriptor of a new instance."""
+    return checked(libc.inotify_init1(flags))
+
+
+def inotify_add_watch(descriptor: int, path: Path, mask: int) -> int:
+    """inotify_add_watch(2): the number of the watch; the same again for what is watched already."""
+    return checked(libc.inotify_add_watch(descriptor, bytes(path), ctypes.c_uint32(mask)), path)
+
+
+def inotify_rm_watch(descriptor: int, watch: int) -> None:
+    """inotify_rm_watch(2)."""
+    checked(libc.inotify_rm_watch(descriptor, watch))
+
+
 def capset(mask: int) -> None:
     """capset(2): let the calling thread keep these capabilities (bits by number, capabilities(7)), permitted and effective."""
     header = struct.pack("=Ii", LINUX_CAPABILITY_VERSION_3, 0)

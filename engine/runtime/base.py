@@ -171,19 +171,8 @@ class Runtime(Protocol):
     def listen(self, cleanup: Callable[[str], None]) -> None:
         """Have `cleanup(container)` called when a run has ended, for as long as this engine is open.
 
-        Where several engines have the same run directory open, one of them is called.
-        """
-        ...
-
-    def listen(self, cleanup: Callable[[str], None]) -> None:
-        """Have `cleanup(container)` called when a run has ended, in a thread of the runtime's, until `close`.
-
         Of several engines on one run directory the first one listens; where none does, `Launch.cleanup` is executed.
         """
-        ...
-
-    def forget(self, container: str, directory: Path) -> None:
-        """The container is removed and its directory with it: drop what is remembered of it and wake who watches it."""
         ...
 
     def known(self) -> list[str]:

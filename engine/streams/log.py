@@ -1,0 +1,203 @@
+"""The log of a container: the format of Kubernetes' CRI, which podman calls `k8s-file`. A record is a line:
+
+    2026-11-23T08:53:52.567919676Z stdout F a whole line
+    2026-11-23T08:53:53.100000000Z stderr P a piece of one; the rest foll
+    2026-11-23T08:53:53.200000000Z stderr F ows
+    └────────── when ───────────┘ └stream┘ │ └─ the bytes, as they came
+                          F: a newline followed; P: none, more of this line may come (P:end: no more will)
+
+What a container writes is recorded at once, a prompt without a newline too, so the log lacks nothing should the monitor be
+killed. Decoding puts the pieces of each stream together again: *a line* is what the container wrote up to and with its
+newline; the last one of a run may have none. Who follows the log gets a line when it is whole, or when the run is over.
+
+A new run begins by ending what an earlier one left open (P:end, an empty piece). Anything that is not a record, such as
+one torn by a full disk, is passed over.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from podlink.engine.cancel import NEVER, Cancel
+
+STREAMS = ("stdout", "stderr")
+LONGEST = 16 * 2**20
+"""Bytes. A longer line is given in pieces, so that a container which never writes a newline fills nobody's memory."""
+CHUNK = 256 * 1024
+"""Bytes read at a time."""
+
+
+def encode(stream: str, at: int, chunk: bytes) -> bytes:
+    """The records of what came in one read. at: nanoseconds since the epoch."""
+    head = f"{_moment(at)} {stream} ".encode()
+    whole, newline, rest = chunk.rpartition(b"\n")
+    records = b""
+    if newline:
+        full = head + b"F "
+        records = full + whole.replace(b"\n", b"\n" + full) + b"\n"
+    return records + head + b"P " + rest + b"\n" if rest else records
+
+
+def end_of_run(at: int) -> bytes:
+    """The records that end whatever line an earlier run left open."""
+    return b"".join(f"{_moment(at)} {stream} P:end \n".encode() for stream in STREAMS)
+
+
+def _moment(at: int) -> str:
+    """RFC 3339 with nanoseconds, in UTC."""
+    seconds, nanoseconds = divmod(at, 10**9)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{nanoseconds:09}Z"
+
+
+class Decoder:
+    """Turns records, as they are read, back into lines."""
+
+    def __init__(self) -> None:
+        self._torn = b""
+        """A record whose end has not been read yet."""
+        self._open: dict[bytes, list[bytes]] = {}
+        """The pieces of the unfinished line of each stream."""
+        self._sizes: dict[bytes, int] = {}
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The lines that became whole with these bytes of the log."""
+        records = (self._torn + chunk).split(b"\n")
+        self._torn = records.pop()
+        lines: list[bytes] = []
+        for record in records:
+            fields = record.split(b" ", 3)
+            if len(fields) < 4:
+                continue
+            _, stream, tags, text = fields
+            if tags == b"F" and stream not in self._open:
+                lines.append(text + b"\n")
+            else:
+                lines += self._piece(stream, tags, text)
+        return lines
+
+    def finish(self) -> list[bytes]:
+        """The lines that have no newline, once nothing more will come."""
+        return [line for stream in list(self._open) for line in self._close(stream)]
+
+    def _piece(self, stream: bytes, tags: bytes, text: bytes) -> list[bytes]:
+        if tags == b"F":
+            self._add(stream, text + b"\n")
+            return self._close(stream)
+        if text:
+            self._add(stream, text)
+        ended = tags == b"P:end" or self._sizes.get(stream, 0) >= LONGEST
+        return self._close(stream) if ended else []
+
+    def _add(self, stream: bytes, text: bytes) -> None:
+        self._open.setdefault(stream, []).append(text)
+        self._sizes[stream] = self._sizes.get(stream, 0) + len(text)
+
+    def _close(self, stream: bytes) -> list[bytes]:
+        self._sizes.pop(stream, None)
+        pieces = self._open.pop(stream, None)
+        return [b"".join(pieces)] if pieces else []
+
+
+class Writer:
+    """Appends to a log. A disk that refuses costs lines, never the container: `trouble` then says what was refused."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        size = os.fstat(self._descriptor).st_size
+        self._is_torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
+        self._is_continued = size > 0
+        self.trouble = ""
+
+    def write(self, stream: str, at: int, chunk: bytes) -> None:
+        """Record what came in one read."""
+        if self._is_continued:
+            self._append(end_of_run(at))
+            self._is_continued = False
+        self._append(encode(stream, at, chunk))
+
+    def close(self) -> None:
+        """Close the log."""
+        os.close(self._descriptor)
+
+    def discard(self) -> None:
+        """Close a log into which nothing was written; where it was made just now, it goes."""
+        if os.fstat(self._descriptor).st_size == 0:
+            self._path.unlink(missing_ok=True)
+        self.close()
+
+    def _append(self, records: bytes) -> None:
+        rest = memoryview(b"\n" + records if self._is_torn else records)
+        try:
+            while rest:
+                written = os.write(self._descriptor, rest)
+                self._is_torn = written < len(rest)
+                rest = rest[written:]
+        except OSError as error:
+            self.trouble = f"the log is not complete: {(error.strerror or str(error)).lower()}"
+
+
+def read(path: Path) -> Iterator[bytes]:
+    """Every line so far. A log that is not there has none."""
+    decoder = Decoder()
+    with _Tail(path) as tail:
+        while chunk := tail.read():
+            yield from decoder.feed(chunk)
+    yield from decoder.finish()
+
+
+class Wakeup(Protocol):
+    """What tells that the log grew, or that the run ended: `runtime.base.Wakeup`."""
+
+    def notify(self) -> None: ...
+
+    def wait(self, timeout: float | None = None) -> bool: ...
+
+
+def follow(path: Path, wakeup: Wakeup, ended: Callable[[], bool], cancelled: Cancel = NEVER) -> Iterator[list[bytes]]:
+    """Batches of lines: what is there, then what comes, until the run has ended or the caller has left.
+
+    ended: whether nothing more will be written; asked only when there is nothing left to read.
+    """
+    decoder = Decoder()
+    is_over = False
+    release = cancelled.on_set(wakeup.notify)
+    try:
+        with _Tail(path) as tail:
+            while not cancelled.is_set():
+                if chunk := tail.read():
+                    if batch := decoder.feed(chunk):
+                        yield batch
+                elif is_over:
+                    break
+                elif not (is_over := ended()):  # else look once more: the last lines may have come while we asked
+                    wakeup.wait()
+        if is_over and not cancelled.is_set() and (batch := decoder.finish()):
+            yield batch
+    finally:
+        release()
+
+
+class _Tail:
+    """A file that is read as it grows, and that may not be there yet."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def read(self) -> bytes:
+        if self._descriptor < 0:
+            try:
+                self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return b""
+        return os.read(self._descriptor, CHUNK)
+
+    def __enter__(self) -> "_Tail":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
