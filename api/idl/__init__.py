@@ -1,0 +1,1 @@
+"""The definitions of the interfaces that are served, as text."""
