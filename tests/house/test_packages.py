@@ -1,6 +1,8 @@
 """What is installed is what is here: the lists in pyproject.toml and the folders say the same."""
 
 import ast
+import re
+import sys
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -55,3 +57,12 @@ def folder(package: str) -> Path:
 
 def test_the_version_is_told_once() -> None:
     assert project()["project"]["version"] == podlink.__version__
+
+
+def test_every_dependency_is_imported_and_every_import_is_a_dependency() -> None:
+    """Of what is installed with podlink, extras for real hosts included. Names in the registry and in Python may differ."""
+    spelled = {"python-prctl": "prctl"}
+    declared = [*project()["project"]["dependencies"], *project()["project"]["optional-dependencies"]["host"]]
+    names = {re.split(r"[^\w.-]", each)[0] for each in declared}
+    imported = {name.split(".")[0] for each in house.modules() for name in house.imported(each)}
+    assert imported - sys.stdlib_module_names - {"podlink"} == {spelled.get(name, name.lower()) for name in names}
