@@ -1,0 +1,18 @@
+"""Containers without a kernel under them: processes are threads, signals are notices, the root file system is a directory.
+
+    runtime.py      the verbs of engine/runtime/base.py, over runs
+    run.py          one run of a container: its process table, freezer, figures, log and exit record
+    process.py      one process, and the system calls that a program makes
+    channels.py     what a descriptor leads to: pipe, file, log, /dev/null
+    tree.py         paths as they look from inside; nothing leads out
+    signals.py      the numbers, names and default actions of Linux
+    clock.py        the one source of time
+    programs.py     which program an argv means: execvp(3), execve(2), and runc's words where there is none
+    ps.py           ps(1) over emulated processes
+    userland/       the programs: a shell and the everyday commands
+
+The engine may call `runtime.EmulatorRuntime`, nothing else. It replaces runc and the monitor as a pair: what is above
+it is the same code as on a real host. Neither root nor Linux is needed.
+
+What it does not do: separate. A program here is Python in the caller's own process, so this is for tests, not for trust.
+"""

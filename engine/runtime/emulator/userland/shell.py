@@ -1,0 +1,621 @@
+"""The shell: syntax becomes what happens. `sh -c`, scripts, and what a shell within a shell needs.
+
+A subshell, a command in the background, a stage of a pipeline and a command of its own are children of the shell's
+process (`Process.fork`); each that runs shell syntax has a `Shell` copied from its parent's. A builtin runs in the shell's
+own process. The last command of a `-c` string takes the shell's place instead of becoming a child, as busybox has it.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from podlink.engine.runtime.emulator import programs, signals
+from podlink.engine.runtime.emulator.process import Ending, Exited, Process
+from podlink.engine.runtime.emulator.userland import builtins, expansion, patterns
+from podlink.engine.runtime.emulator.userland.expansion import ShellFault
+from podlink.engine.runtime.emulator.userland.parser import parse
+from podlink.engine.runtime.emulator.userland.syntax import (
+    Case,
+    Command,
+    Document,
+    For,
+    Function,
+    Group,
+    If,
+    Loop,
+    Pipeline,
+    Redirected,
+    Redirection,
+    Sequence,
+    Simple,
+    Statement,
+)
+from podlink.engine.runtime.emulator.userland.words import SyntaxFault
+
+NOT_FOUND, NOT_EXECUTABLE, MISUSE = 127, 126, 2
+EXIT = 0
+"""The trap that is no signal's: run when the shell ends."""
+DESCRIPTORS = frozenset(range(10))
+"""Those that a script can name."""
+
+
+class Leave(Exception):
+    """`break` and `continue`: out of so many loops. again: the last of them goes on."""
+
+    def __init__(self, levels: int, again: bool) -> None:
+        super().__init__(levels)
+        self.levels, self.again = levels, again
+
+
+class Return(Exception):
+    """`return`: out of the function."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Shell:
+    """name: `$0`. status: `$?`. job: `$!`. tested: within a condition, where `set -e` does not count."""
+
+    def __init__(self, process: Process, name: str, parameters: list[str]) -> None:
+        self.process = process
+        self.name = name
+        self.parameters = parameters
+        self.variables: dict[str, str] = dict(process.env)
+        self.exported = set(process.env)
+        self.fixed: set[str] = set()
+        self.functions: dict[str, Command] = {}
+        self.options = dict.fromkeys("efux", False)
+        self.traps: dict[int, str] = {}
+        self.signalled: list[int] = []
+        self.status = 0
+        self.job: Process | None = None
+        self.jobs: list[Process] = []
+        self.identity = process.pid
+        self.tested = self.loops = 0
+
+    def run(self, text: str, *, whole: bool = False) -> int:
+        """Run a script and answer with its exit code. whole: its last command may take the shell's place."""
+        try:
+            self.sequence(parse(text), last=whole)
+        except (SyntaxFault, ShellFault) as fault:
+            self.complain(str(fault))
+            self.status = fault.code if isinstance(fault, ShellFault) else MISUSE
+        except Exited as exited:
+            self.status = exited.code
+        except (Leave, Return):
+            pass
+        return self.finish()
+
+    def finish(self) -> int:
+        """The exit trap, once; then the exit code."""
+        if command := self.traps.pop(EXIT, ""):
+            return self.run(f"{command}\n") if False else self._exit_trap(command)
+        return self.status
+
+    def _exit_trap(self, command: str) -> int:
+        status = self.status
+        try:
+            self.sequence(parse(command))
+        except Exited as exited:
+            return exited.code
+        except (SyntaxFault, ShellFault, Leave, Return) as fault:
+            self.complain(str(fault))
+        return status
+
+    def complain(self, message: str) -> None:
+        self.process.write(2, f"{self.name}: {message}\n")
+
+    # Variables
+
+    def lookup(self, name: str) -> str | None:
+        """The value of a parameter; None where it is not set."""
+        match name:
+            case "?":
+                return str(self.status)
+            case "#":
+                return str(len(self.parameters))
+            case "$":
+                return str(self.identity)
+            case "!":
+                return str(self.job.pid) if self.job else None
+            case "-":
+                return "".join(letter for letter, on in self.options.items() if on)
+            case "@" | "*":
+                return " ".join(self.parameters) if self.parameters else None
+            case "0":
+                return self.name
+        if name.isdecimal():
+            return self.parameters[int(name) - 1] if int(name) <= len(self.parameters) else None
+        return self.variables.get(name)
+
+    def assign(self, name: str, value: str) -> None:
+        if name in self.fixed:
+            raise ShellFault(f"{name}: is read only")
+        self.variables[name] = value
+
+    def environment(self) -> dict[str, str]:
+        return {name: self.variables[name] for name in self.variables if name in self.exported}
+
+    # Lists
+
+    def sequence(self, body: Sequence, *, last: bool = False) -> None:
+        for number, statement in enumerate(body.statements, start=1):
+            self.statement(statement, last=last and number == len(body.statements))
+
+    def statement(self, statement: Statement, *, last: bool = False) -> None:
+        if statement.background:
+            self.background(statement)
+            return
+        steps = [("", statement.first), *statement.rest]
+        for number, (operator, pipeline) in enumerate(steps, start=1):
+            if (operator == "&&" and self.status) or (operator == "||" and not self.status):
+                continue
+            final = number == len(steps)
+            with self.testing(not final):
+                self.pipeline(pipeline, last=last and final)
+            if final and not pipeline.negated:
+                self.check()
+
+    def background(self, statement: Statement) -> None:
+        foreground = Statement(statement.first, statement.rest)
+        files = self.process.files
+        child = self.fork(lambda shell: shell.statement(foreground, last=True), deaf=True, files={n: n for n in files})
+        self.job = child
+        self.jobs.append(child)
+        self.status = 0
+
+    def check(self) -> None:
+        """`set -e`, and the signals that came meanwhile."""
+        if self.status and self.options["e"] and not self.tested:
+            raise Exited(self.status)
+        self.run_traps()
+
+    @contextmanager
+    def testing(self, on: bool = True) -> Iterator[None]:
+        self.tested += on
+        try:
+            yield
+        finally:
+            self.tested -= on
+
+    def pipeline(self, pipeline: Pipeline, *, last: bool = False) -> None:
+        with self.testing(pipeline.negated):
+            if len(pipeline.commands) == 1:
+                self.command(pipeline.commands[0], last=last and not pipeline.negated)
+            else:
+                self.stages(pipeline.commands)
+        if pipeline.negated:
+            self.status = int(not self.status)
+
+    def stages(self, commands: tuple[Command, ...]) -> None:
+        """Each command a child, the output of one the input of the next; the status is that of the last."""
+        children, previous = [], None
+        for number, command in enumerate(commands, start=1):
+            reader, writer = self.process.pipe() if number < len(commands) else (None, None)
+            files = {each: each for each in self.process.files if each in DESCRIPTORS and each not in (reader, writer, previous)}
+            files |= {0: previous} if previous is not None else {}
+            files |= {1: writer} if writer is not None else {}
+            children.append(self.fork(lambda shell, command=command: shell.command(command, last=True), files=files))
+            for done in (previous, writer):
+                if done is not None:
+                    self.process.close(done)
+            previous = reader
+        for child in children:
+            self.status = self.reap(child)
+
+    # Commands
+
+    def command(self, command: Command, *, last: bool = False) -> None:
+        self.process.checkpoint()
+        self.run_traps()
+        match command:
+            case Simple():
+                self.simple(command, last=last)
+            case Group(body, True):
+                child = self.fork(lambda shell: shell.sequence(body, last=True))
+                self.status = self.reap(child)
+            case Group(body):
+                self.sequence(body, last=last)
+            case If():
+                self.conditional(command, last=last)
+            case Loop():
+                self.loop(command)
+            case For():
+                self.iteration(command)
+            case Case():
+                self.case(command, last=last)
+            case Function(name, body):
+                self.functions[name] = body
+                self.status = 0
+            case Redirected(inner, redirections):
+                with self.redirected(redirections) as done:
+                    if done:
+                        self.command(inner)
+
+    def conditional(self, command: If, *, last: bool) -> None:
+        for condition, body in command.branches:
+            with self.testing():
+                self.sequence(condition)
+            if self.status == 0:
+                self.sequence(body, last=last)
+                return
+        self.status = 0
+        self.sequence(command.otherwise, last=last)
+
+    def loop(self, command: Loop) -> None:
+        status = 0
+
+        def step() -> bool:
+            nonlocal status
+            with self.testing():
+                self.sequence(command.condition)
+            if (self.status == 0) == command.negated:
+                return False
+            self.sequence(command.body)
+            status = self.status
+            return True
+
+        self.repeat(step)
+        self.status = status
+
+    def iteration(self, command: For) -> None:
+        words = list(self.parameters) if command.words is None else expansion.fields(self, command.words)
+        self.status = 0
+
+        def step() -> bool:
+            if not words:
+                return False
+            self.assign(command.name, words.pop(0))
+            self.sequence(command.body)
+            return True
+
+        self.repeat(step)
+
+    def repeat(self, step: Callable[[], bool]) -> None:
+        """Until the step says no, or the script leaves the loop."""
+        self.loops += 1
+        try:
+            again = True
+            while again:
+                try:
+                    again = step()
+                except Leave as leave:
+                    if leave.levels > 1 and self.loops > 1:
+                        raise Leave(leave.levels - 1, leave.again) from None
+                    again = leave.again
+        finally:
+            self.loops -= 1
+
+    def case(self, command: Case, *, last: bool) -> None:
+        word = expansion.text(self, command.word)
+        self.status = 0
+        for alternatives, body in command.branches:
+            if any(patterns.fits(expansion.pattern(self, each), word) for each in alternatives):
+                self.sequence(body, last=last)
+                return
+
+    def simple(self, command: Simple, *, last: bool) -> None:
+        status = self.status
+        self.status = 0
+        argv = self.words(command, status)
+        values = [(name, expansion.text(self, word)) for name, word in command.assignments]
+        if self.options["x"] and (argv or values):
+            self.process.write(2, "+ " + " ".join([*(f"{name}={value}" for name, value in values), *argv]) + "\n")
+        if not argv:
+            with self.redirected(command.redirections):
+                for name, value in values:
+                    self.assign(name, value)
+        elif argv[0] in self.functions:
+            with self.redirected(command.redirections) as done, self.overlaid(values):
+                if done:
+                    self.call(argv)
+        elif argv[0] in builtins.BUILTINS:
+            self.builtin(command, argv, values, status)
+        else:
+            self.external(command, argv, values, last=last)
+
+    def words(self, command: Simple, status: int) -> list[str]:
+        """The arguments. `$?` in them is still that of the command before."""
+        substituted, self.status = self.status, status
+        argv = expansion.fields(self, command.words)
+        if self.status == status:
+            self.status = substituted
+        return argv
+
+    def builtin(self, command: Simple, argv: list[str], values: list[tuple[str, str]], before: int) -> None:
+        """before: the status that `exit` and `return` without a number mean."""
+        lasting = argv[0] in builtins.SPECIAL
+        with self.redirected(command.redirections, keep=argv == ["exec"]) as done:
+            if not done:
+                if lasting:
+                    raise Exited(MISUSE)
+                return
+            with self.overlaid([] if lasting else values):
+                for name, value in values if lasting else ():
+                    self.assign(name, value)
+                self.status = before
+                self.status = builtins.BUILTINS[argv[0]](self, argv)
+
+    def call(self, argv: list[str]) -> None:
+        parameters, self.parameters = self.parameters, argv[1:]
+        loops, self.loops = self.loops, 0
+        try:
+            self.command(self.functions[argv[0]])
+        except Return as answer:
+            self.status = answer.status
+        finally:
+            self.parameters, self.loops = parameters, loops
+
+    @contextmanager
+    def overlaid(self, values: list[tuple[str, str]]) -> Iterator[None]:
+        """Variables for one command: `A=1 command`."""
+        before = {name: self.variables.get(name) for name, _ in values}
+        for name, value in values:
+            self.assign(name, value)
+        try:
+            yield
+        finally:
+            for name, old in before.items():
+                if old is None:
+                    self.variables.pop(name, None)
+                else:
+                    self.variables[name] = old
+
+    # Programs
+
+    def external(self, command: Simple, argv: list[str], values: list[tuple[str, str]], *, last: bool) -> None:
+        env = {**self.environment(), **dict(values)}
+
+        def become(shell: "Shell") -> None:
+            with shell.redirected(command.redirections, keep=True) as done:
+                shell.status = shell.execute(argv, env) if done else shell.status
+
+        if last and not self.traps:
+            become(self)
+            return
+        self.status = self.reap(self.fork(become))
+
+    def execute(self, argv: list[str], env: Mapping[str, str]) -> int:
+        """Become a program. Answers when it has ended; only its exit code is left to give back."""
+        try:
+            loaded = self.find(argv)
+        except ShellFault as fault:
+            self.complain(str(fault))
+            return fault.code
+        return self.process.execute(loaded.program, loaded.argv, env)
+
+    def find(self, argv: list[str]) -> programs.Loaded:
+        """What a command's name means: a file along PATH; where there is none, the command that busybox has built in."""
+        process, known = self.process, self.process.run.programs
+        try:
+            path = programs.find(process.tree, process.directory, argv[0], self.variables.get("PATH", ""))
+            return programs.load(known, process.tree, path, argv)
+        except programs.Missing as missing:
+            if argv[0] in known and "/" not in argv[0]:
+                return programs.Loaded(known[argv[0]], argv)
+            denied = str(missing).endswith("permission denied")
+            reason = "Permission denied" if denied else "not found"
+            raise ShellFault(f"{argv[0]}: {reason}", NOT_EXECUTABLE if denied else NOT_FOUND) from None
+        except OSError as error:
+            missing_interpreter = isinstance(error, FileNotFoundError)
+            reason = "not found" if missing_interpreter else os.strerror(error.errno or 0)
+            raise ShellFault(f"{argv[0]}: {reason}", NOT_FOUND if missing_interpreter else NOT_EXECUTABLE) from None
+
+    def fork(self, body: "Callable[[Shell], None]", *, files: Mapping[int, int] | None = None, deaf: bool = False) -> Process:
+        """A child with a copy of this shell. deaf: in the background, where SIGINT and SIGQUIT are ignored and input is empty."""
+
+        def live(process: Process) -> int:
+            shell = self.copy(process)
+            if deaf:
+                for number in (signals.INT, signals.QUIT):
+                    process.on_signal(number, None)
+                process.install(process.channel(process.open("/dev/null")).acquire(), 0)
+            try:
+                body(shell)
+            except (ShellFault, SyntaxFault) as fault:
+                shell.complain(str(fault))
+                return fault.code if isinstance(fault, ShellFault) else MISUSE
+            except Exited as exited:
+                shell.status = exited.code
+            except (Leave, Return):
+                pass
+            return shell.finish()
+
+        chosen = {number: number for number in self.process.files if number in DESCRIPTORS} if files is None else files
+        try:
+            return self.process.fork(live, files=chosen)
+        except OSError as error:
+            raise ShellFault(f"can't fork: {os.strerror(error.errno or 0)}") from None
+
+    def copy(self, process: Process) -> "Shell":
+        """The same shell in another process: traps are gone, but what is ignored stays so."""
+        shell = Shell(process, self.name, list(self.parameters))
+        shell.variables, shell.exported, shell.fixed = dict(self.variables), set(self.exported), set(self.fixed)
+        shell.functions, shell.options = dict(self.functions), dict(self.options)
+        shell.traps = {number: command for number, command in self.traps.items() if not command and number}
+        shell.status, shell.job, shell.identity = self.status, self.job, self.identity
+        shell.tested, shell.loops = self.tested, self.loops
+        return shell
+
+    def reap(self, child: Process) -> int:
+        """Wait for a child, say what signal ended it, and give its status."""
+        ending = self.process.wait(child)
+        self.report(ending)
+        return ending.status
+
+    def report(self, ending: Ending) -> None:
+        if ending.signal and ending.signal not in (signals.INT, signals.PIPE):
+            self.process.write(2, signals.description_of(ending.signal) + "\n")
+
+    def capture(self, body: Sequence) -> str:
+        """What a command writes, less the newlines at its end."""
+        reader, writer = self.process.pipe()
+        files = {each: each for each in self.process.files if each in DESCRIPTORS and each not in (reader, writer)}
+        child = self.fork(lambda shell: shell.sequence(body, last=True), files={**files, 1: writer})
+        self.process.close(writer)
+        output = b""
+        while data := self.process.read(reader):
+            output += data
+        self.process.close(reader)
+        self.status = self.reap(child)
+        return output.decode(errors="surrogateescape").replace("\0", "").rstrip("\n")
+
+    # Redirections
+
+    @contextmanager
+    def redirected(self, redirections: tuple[Redirection, ...], *, keep: bool = False) -> Iterator[bool]:
+        """Descriptors as they are asked for, and (unless they are kept) put back after. False: one was refused."""
+        saved: dict[int, int | None] = {}
+        try:
+            try:
+                for redirection in redirections:
+                    self.redirect(redirection, saved if not keep else {})
+                done = True
+            except ShellFault as fault:
+                self.complain(str(fault))
+                self.status, done = 1, False
+            yield done
+        finally:
+            for descriptor, copy in saved.items():
+                self.restore(descriptor, copy)
+
+    def redirect(self, redirection: Redirection, saved: dict[int, int | None]) -> None:
+        channel = self.target(redirection)
+        number = redirection.descriptor
+        if number not in saved:
+            saved[number] = self.save(number) if number in self.process.files else None
+        if channel is None:
+            self.process.close(number)
+        elif channel != number:
+            self.process.install(self.process.channel(channel).acquire(), number)
+        if channel is not None and redirection.operator not in ("<&", ">&") and channel != number:
+            self.process.close(channel)
+
+    def save(self, number: int) -> int:
+        """A copy of a descriptor, out of a script's reach."""
+        free = next(each for each in range(len(DESCRIPTORS), 1 << 16) if each not in self.process.files)
+        return self.process.install(self.process.channel(number).acquire(), free)
+
+    def restore(self, descriptor: int, copy: int | None) -> None:
+        if copy is None:
+            self.process.close(descriptor)
+            return
+        self.process.install(self.process.channel(copy).acquire(), descriptor)
+        self.process.close(copy)
+
+    def target(self, redirection: Redirection) -> int | None:
+        """A descriptor with what is asked for: a new one, or for `>&` the one that is named; None: to be closed."""
+        if isinstance(redirection.target, Document):
+            return self.document(expansion.text(self, redirection.target.word))
+        text = expansion.text(self, redirection.target)
+        if redirection.operator in ("<&", ">&"):
+            return self.duplicate(text)
+        flags = MODES[redirection.operator]
+        try:
+            return self.process.open(text, flags)
+        except OSError as error:
+            raise ShellFault(_refused(text, flags, error)) from None
+
+    def duplicate(self, text: str) -> int | None:
+        if text == "-":
+            return None
+        if not text.isdecimal() or int(text) not in self.process.files or int(text) not in DESCRIPTORS:
+            raise ShellFault(f"{text}: bad file descriptor" if text.isdecimal() else "bad fd number", 2)
+        return int(text)
+
+    def document(self, text: str) -> int:
+        """A pipe that a child fills: the text may be longer than a pipe is deep."""
+        reader, writer = self.process.pipe()
+
+        def fill(process: Process) -> int:
+            process.write(1, text)
+            return 0
+
+        self.jobs.append(self.process.fork(fill, files={1: writer}))
+        self.process.close(writer)
+        return reader
+
+    # Signals
+
+    def trap(self, number: int, command: str | None) -> None:
+        """None: as before any trap; empty: ignore."""
+        if command is None:
+            self.traps.pop(number, None)
+        else:
+            self.traps[number] = command
+        if number == EXIT or number in signals.UNCATCHABLE:
+            return
+        if command is None:
+            self.process.default_signal(number)
+        else:
+            self.process.on_signal(number, self.signalled.append if command else None)
+
+    def run_traps(self) -> None:
+        """The commands for the signals that came, between two commands of the script."""
+        while self.signalled:
+            number = self.signalled.pop(0)
+            if command := self.traps.get(number):
+                status = self.status
+                self.sequence(parse(command))
+                self.status = status
+
+
+MODES = {
+    "<": os.O_RDONLY,
+    ">": os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
+    ">|": os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
+    ">>": os.O_WRONLY | os.O_CREAT | os.O_APPEND,
+    "<>": os.O_RDWR | os.O_CREAT,
+}
+
+
+def _refused(path: str, flags: int, error: OSError) -> str:
+    """busybox's words."""
+    if flags & os.O_CREAT:
+        missing = isinstance(error, FileNotFoundError)
+        return f"can't create {path}: {'nonexistent directory' if missing else os.strerror(error.errno or 0)}"
+    missing = isinstance(error, FileNotFoundError)
+    return f"can't open {path}: {'no such file' if missing else os.strerror(error.errno or 0)}"
+
+
+def main(process: Process) -> int:
+    """sh(1): `sh -c TEXT [NAME [PARAMETER…]]`, `sh FILE [PARAMETER…]`, or a script on the standard input."""
+    name, words = process.argv[0], process.argv[1:]
+    letters = set()
+    while words and words[0].startswith("-") and words[0] != "-":
+        word = words.pop(0)
+        if word == "--":
+            break
+        letters |= set(word[1:])
+    if "c" in letters:
+        return _shell(process, words[1] if len(words) > 1 else name, words[2:], letters).run(words[0], whole=True)
+    if words and "s" not in letters:
+        return _file(process, name, words, letters)
+    text = b"".join(process.lines(0)).decode(errors="surrogateescape")
+    return _shell(process, name, words, letters).run(text)
+
+
+def _shell(process: Process, name: str, parameters: list[str], letters: set[str]) -> Shell:
+    shell = Shell(process, name, parameters)
+    shell.options.update({letter: True for letter in letters if letter in shell.options})
+    for variable, value in (("PWD", process.directory), ("SHLVL", _level(process.env.get("SHLVL", "")))):
+        shell.variables[variable] = value
+        shell.exported.add(variable)
+    return shell
+
+
+def _level(text: str) -> str:
+    return str(int(text) + 1 if text.isdecimal() else 1)
+
+
+def _file(process: Process, name: str, words: list[str], letters: set[str]) -> int:
+    try:
+        descriptor = process.open(words[0])
+        text = b"".join(process.lines(descriptor)).decode(errors="surrogateescape")
+        process.close(descriptor)
+    except OSError as error:
+        process.write(2, f"{name}: can't open '{words[0]}': {os.strerror(error.errno or 0)}\n")
+        return MISUSE
+    return _shell(process, words[0], words[1:], letters).run(text)

@@ -1,0 +1,281 @@
+"""The shell's tokens: words with what is to be expanded in them, operators, ends of lines. POSIX, XCU 2.3.
+
+A word is parsed as it is read, for only that tells where it ends: `"$(echo ")")"` is one word. What is inside `$( )` is
+a script again, so the reader of words is handed a way to parse one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from podlink.engine.runtime.emulator.userland.syntax import (
+    Arithmetic,
+    Document,
+    Literal,
+    Parameter,
+    Part,
+    Sequence,
+    Substitution,
+    Word,
+)
+
+OPERATORS = ("<<-", "&&", "||", ";;", "<<", ">>", "<&", ">&", "<>", ">|", "|", "&", ";", "<", ">", "(", ")")
+SPECIAL = "@*#?-$!"
+EXPANSIONS = (":-", ":=", ":?", ":+", "##", "%%", "-", "=", "?", "+", "#", "%")
+
+
+class SyntaxFault(Exception):
+    """The script is not one; the message is the shell's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """kind: `word`, `operator`, `newline` or `end`. number: the descriptor right before a redirection."""
+
+    kind: str
+    text: str = ""
+    word: Word = ()
+    number: int | None = None
+
+    @property
+    def bare(self) -> str:
+        """The text of a word without anything special in it; only such a one can be reserved."""
+        match self.word:
+            case (Literal(text, False),):
+                return text
+        return ""
+
+
+@dataclass
+class _Heredoc:
+    """One whose text begins after the line. strip: of tabs at the beginning of each of its lines."""
+
+    delimiter: str
+    quoted: bool
+    strip: bool
+    document: Document
+
+
+class Reader:
+    """Tokens of a text from a place on. parse: reads a script from this very reader up to `)`."""
+
+    def __init__(self, text: str, parse: Callable[["Reader"], Sequence], at: int = 0) -> None:
+        self.text = text
+        self.at = at
+        self._parse = parse
+        self._heredocs: list[_Heredoc] = []
+
+    def token(self) -> Token:
+        """The next one."""
+        self._skip_blanks()
+        if self.at >= len(self.text):
+            return Token("end")
+        if self.text[self.at] == "\n":
+            self.at += 1
+            self._read_heredocs()
+            return Token("newline")
+        if (number := self._descriptor()) is not None:
+            return Token("operator", self._operator(), number=number)
+        if operator := self._operator():
+            return Token("operator", operator)
+        return Token("word", word=self._word())
+
+    def peek(self) -> str:
+        return self.text[self.at : self.at + 1]
+
+    def heredoc(self, word: Word, strip: bool, document: Document) -> None:
+        """The text that belongs to a `<<word` is read at the end of its line."""
+        quoted = any(isinstance(part, Literal) and part.quoted for part in word)
+        delimiter = "".join(part.text for part in word if isinstance(part, Literal))
+        self._heredocs.append(_Heredoc(delimiter, quoted, strip, document))
+
+    def _descriptor(self) -> int | None:
+        """The digits right before `<` or `>`."""
+        end = self.at
+        while self.text[end : end + 1].isdigit():
+            end += 1
+        if end == self.at or self.text[end : end + 1] not in ("<", ">"):
+            return None
+        number, self.at = int(self.text[self.at : end]), end
+        return number
+
+    def _operator(self) -> str:
+        for operator in OPERATORS:
+            if self.text.startswith(operator, self.at):
+                self.at += len(operator)
+                return operator
+        return ""
+
+    def _skip_blanks(self) -> None:
+        while True:
+            if self.text.startswith("\\\n", self.at):
+                self.at += 2
+            elif self.peek() in (" ", "\t"):
+                self.at += 1
+            elif self.peek() == "#":
+                while self.peek() not in ("", "\n"):
+                    self.at += 1
+            else:
+                return
+
+    def _read_heredocs(self) -> None:
+        for expected in self._heredocs:
+            lines = []
+            while self.at < len(self.text):
+                line, _, _ = self.text[self.at :].partition("\n")
+                self.at += len(line) + 1
+                line = line.lstrip("\t") if expected.strip else line
+                if line == expected.delimiter:
+                    break
+                lines.append(line + "\n")
+            text = "".join(lines)
+            expected.document.word = (Literal(text, True),) if expected.quoted else Reader(text, self._parse).quoted("")
+        self._heredocs = []
+
+    # Words
+
+    def _word(self) -> Word:
+        parts: list[Part] = []
+        while (char := self.peek()) and char not in " \t\n|&;<>()":
+            parts += self._piece(char)
+        return _joined(parts)
+
+    def _piece(self, char: str) -> list[Part]:
+        if char == "'":
+            return [Literal(self._until_quote(), True)]
+        if char == '"':
+            self.at += 1
+            return [*(self.quoted('"') or (Literal("", True),))]
+        if char == "\\":
+            self.at += 2
+            escaped = self.text[self.at - 1 : self.at]
+            return [] if escaped == "\n" else [Literal(escaped, True)]
+        if char in "$`":
+            return [self._expansion(quoted=False)]
+        self.at += 1
+        return [Literal(char)]
+
+    def _until_quote(self) -> str:
+        end = self.text.find("'", self.at + 1)
+        if end < 0:
+            raise SyntaxFault("syntax error: unterminated quoted string")
+        text = self.text[self.at + 1 : end]
+        self.at = end + 1
+        return text
+
+    def quoted(self, end: str) -> Word:
+        """What stands within double quotes, or (no end) to the end of the text."""
+        parts: list[Part] = []
+        while (char := self.peek()) != end or not char:
+            if not char:
+                if end:
+                    raise SyntaxFault("syntax error: unterminated quoted string")
+                break
+            if char == "\\" and self.text[self.at + 1 : self.at + 2] in ("$", "`", '"', "\\", "\n"):
+                escaped = self.text[self.at + 1]
+                parts += [] if escaped == "\n" else [Literal(escaped, True)]
+                self.at += 2
+            elif char in "$`":
+                parts.append(self._expansion(quoted=True))
+            else:
+                parts.append(Literal(char, True))
+                self.at += 1
+        self.at += 1
+        return _joined(parts)
+
+    def _expansion(self, quoted: bool) -> Part:
+        """`$…` or backquotes, at which the reader stands."""
+        if self.peek() == "`":
+            return self._backquotes(quoted)
+        if self.text.startswith("$((", self.at) and (found := self._arithmetic(quoted)):
+            return found
+        self.at += 1
+        char = self.peek()
+        if char == "(":
+            self.at += 1
+            return Substitution(self._parse(self), quoted)
+        if char == "{":
+            self.at += 1
+            return self._braces(quoted)
+        name = self._name()
+        return Parameter(name, quoted=quoted) if name else Literal("$", quoted)
+
+    def _backquotes(self, quoted: bool) -> Part:
+        end = self.at + 1
+        while self.text[end : end + 1] != "`":
+            if end >= len(self.text):
+                raise SyntaxFault("syntax error: EOF in backquote substitution")
+            end += 2 if self.text[end] == "\\" else 1
+        inner = self.text[self.at + 1 : end].replace("\\`", "`").replace("\\$", "$").replace("\\\\", "\\")
+        self.at = end + 1
+        return Substitution(self._parse(Reader(inner, self._parse)), quoted)
+
+    def _arithmetic(self, quoted: bool) -> Part | None:
+        """`$((…))`; None where it is a substitution that begins with a subshell."""
+        depth, end = 0, self.at + 3
+        while end < len(self.text) and (depth or self.text[end] != ")"):
+            depth += {"(": 1, ")": -1}.get(self.text[end], 0)
+            end += 1
+        if not self.text.startswith("))", end):
+            return None
+        inner = self.text[self.at + 3 : end]
+        self.at = end + 2
+        return Arithmetic(Reader(inner, self._parse).quoted(""), quoted)
+
+    def _name(self) -> str:
+        """A variable's name, or one digit or special character."""
+        start = self.at
+        if self.peek().isalpha() or self.peek() == "_":
+            while self.peek().isalnum() or self.peek() == "_":
+                self.at += 1
+        elif self.peek() and (self.peek() in SPECIAL or self.peek().isdigit()):
+            self.at += 1
+        return self.text[start : self.at]
+
+    def _braces(self, quoted: bool) -> Part:
+        """The inside of `${…}`."""
+        if self.peek() == "#" and self.text[self.at + 1 : self.at + 2] not in ("}", ""):
+            self.at += 1
+            return self._closed(Parameter(self._long_name(), "length", quoted=quoted))
+        name = self._long_name()
+        if not name:
+            raise SyntaxFault("syntax error: bad substitution")
+        for operator in EXPANSIONS:
+            if self.text.startswith(operator, self.at):
+                self.at += len(operator)
+                return self._closed(Parameter(name, operator, self._operand(quoted), quoted))
+        return self._closed(Parameter(name, quoted=quoted))
+
+    def _long_name(self) -> str:
+        start = self.at
+        while self.peek().isdigit():
+            self.at += 1
+        return self.text[start : self.at] if self.at > start else self._name()
+
+    def _operand(self, quoted: bool) -> Word:
+        """The word in `${name:-word}`: up to the brace that closes."""
+        parts: list[Part] = []
+        while (char := self.peek()) and char != "}":
+            if quoted and char not in '"\\$`':
+                parts.append(Literal(char, True))
+                self.at += 1
+            else:
+                parts += self._piece(char) if char not in "$`" else [self._expansion(quoted)]
+        return _joined(parts)
+
+    def _closed(self, part: Parameter) -> Part:
+        if self.peek() != "}":
+            raise SyntaxFault("syntax error: bad substitution" if self.peek() else "syntax error: missing '}'")
+        self.at += 1
+        return part
+
+
+def _joined(parts: list[Part]) -> Word:
+    """Neighbouring literals of one kind as one."""
+    joined: list[Part] = []
+    for part in parts:
+        match part, joined[-1] if joined else None:
+            case Literal(text, quoted), Literal(before, same) if quoted == same:
+                joined[-1] = Literal(before + text, quoted)
+            case _:
+                joined.append(part)
+    return tuple(joined)
