@@ -1,1 +1,4 @@
-"""The kernel's interfaces, a module each, in the kernel's own words. Knows nothing of containers; every layer above may call it."""
+"""The kernel's interfaces, a module each, in the kernel's own words.
+
+Knows nothing of containers; every layer above may call it.
+"""

@@ -106,7 +106,7 @@ def read_inside(root: Path, path: str, limit: int) -> bytes | None:
     try:
         if not stat.S_ISREG(os.fstat(found).st_mode):
             return None
-        with open(f"/proc/self/fd/{found}", "rb") as file:  # this very file, whatever its path leads to by now
+        with Path(f"/proc/self/fd/{found}").open("rb") as file:  # this very file, whatever its path leads to by now
             content = file.read(limit + 1)
     finally:
         os.close(found)

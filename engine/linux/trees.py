@@ -72,7 +72,8 @@ def _move_up(name: bytes, source: int, top: int, number: int) -> None:
     target = b".moved-%d" % number
     with suppress(FileNotFoundError):
         os.stat(target, dir_fd=top, follow_symlinks=False)
-        return _move_up(name, source, top, number + 2**32)
+        _move_up(name, source, top, number + 2**32)
+        return
     os.rename(name, target, src_dir_fd=source, dst_dir_fd=top)
 
 
@@ -89,27 +90,28 @@ def _opened(name: bytes, directory: int | None) -> int:
     return number
 
 
-def walk(root: Path) -> Iterator[tuple[bytes, os.DirEntry[bytes]]]:
-    """Everything below `root`: its path from there, and its entry. What disappears meanwhile is left out.
+def walk(root: Path, *, whole: bool = False) -> Iterator[tuple[bytes, os.DirEntry[bytes]]]:
+    """Everything below `root`: its path from there, and its entry; a directory before its members.
 
-    So is what lies deeper than a path can be long (PATH_MAX, 4,096 bytes).
+    What disappears meanwhile is left out, and so is what lies deeper than a path can be long (PATH_MAX, 4,096 bytes). whole: that
+    is an error instead.
     """
     start = os.fsencode(root)
     todo = [b""]
     while todo:
         below = todo.pop()
-        for entry in _entries(start + b"/" + below):
+        for entry in _entries(start + b"/" + below, whole):
             path = below + b"/" + entry.name if below else entry.name
             yield path, entry
             if entry.is_dir(follow_symlinks=False):
                 todo.append(path)
 
 
-def _entries(path: bytes) -> list[os.DirEntry[bytes]]:
+def _entries(path: bytes, whole: bool) -> list[os.DirEntry[bytes]]:
     try:
         with os.scandir(path) as entries:
             return list(entries)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+        if not whole and error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
             return []
         raise

@@ -7,5 +7,6 @@
 Nothing here knows of images or containers beyond an ID, and nothing is recorded elsewhere: a directory that has its
 final name is whole and on the disk. Called by `engine/images` and `engine/containers`. Try it:
 
-    python -c "from podlink.engine.storage.vfs import VfsDriver; from pathlib import Path; print(VfsDriver(Path('/tmp/v')).status())"
+    python -c "from podlink.engine.storage.vfs import VfsDriver; from pathlib import Path;
+    print(VfsDriver(Path('/tmp/v')).status())"
 """

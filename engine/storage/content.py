@@ -57,7 +57,7 @@ class Content:
 
     def known(self) -> list[Digest]:
         """Every blob that is here."""
-        return [Digest(name) for name in sorted(os.listdir(self._blobs)) if HEX.fullmatch(name)]
+        return [Digest(path.name) for path in sorted(self._blobs.iterdir()) if HEX.fullmatch(path.name)]
 
     def sweep(self) -> None:
         """Remove half-written blobs that no living process is working on."""
@@ -116,7 +116,7 @@ def _locked_file(folder: Path) -> tuple[BinaryIO, Path]:
     """A new file that `sweep` leaves alone for as long as it is open."""
     while True:
         number, name = tempfile.mkstemp(dir=folder, prefix="")
-        file, path = open(number, "wb"), Path(name)
+        file, path = os.fdopen(number, "wb"), Path(name)
         fcntl.flock(file, fcntl.LOCK_EX)
         if path.exists():  # else a sweep came between the two calls
             return file, path

@@ -13,7 +13,7 @@ its chain ID (64 hex digits; OCI image-spec, "Layer ChainID"), a container by it
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from podlink.engine.oci.layer.whiteouts import Whiteouts
 
@@ -31,7 +31,7 @@ class Staging:
 class StorageDriver(Protocol):
     """Every method is durable when it returns, and safe to repeat after a crash. Refusals are StorageFailed."""
 
-    name: str
+    name: ClassVar[str]
 
     def status(self) -> dict[str, str]:
         """`backing_filesystem`, `native_overlay_diff`, `supports_d_type`, as GetInfo shows them."""

@@ -1,11 +1,11 @@
 """A layer on its way from a stream to a storage driver.
 
-    with ExitStack() as undo:
-        layer = unpack_layer(driver, parents, stream)
-        undo.callback(driver.discard, layer.staging)
-        … compare layer.diff_id with what the image's configuration promises …
-        driver.commit(layer.staging, chain_id)
-        undo.pop_all()
+with ExitStack() as undo:
+    layer = unpack_layer(driver, parents, stream)
+    undo.callback(driver.discard, layer.staging)
+    … compare layer.diff_id with what the image's configuration promises …
+    driver.commit(layer.staging, chain_id)
+    undo.pop_all()
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from podlink.engine.oci.digest import Digest
+from podlink.engine.oci.layer.compression import decompressed
 from podlink.engine.oci.layer.limits import Limits
+from podlink.engine.oci.layer.unpack import unpack
 from podlink.engine.storage.driver import Staging, StorageDriver
 
 
@@ -37,4 +39,10 @@ def unpack_layer(
 
     When it fails nothing is left of it.
     """
-    raise NotImplementedError
+    staging = driver.stage(parents)
+    try:
+        done = unpack(decompressed(compressed), staging.path, staging.whiteouts, limits)
+    except BaseException:
+        driver.discard(staging)
+        raise
+    return StagedLayer(staging, done.diff_id, done.size, done.entries)

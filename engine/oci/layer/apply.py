@@ -6,8 +6,8 @@
     attributes                                 a file that is read-only for its owner takes none any more
     mode, time                                 last; of a directory the time comes at the very end, when its members are there
 
-Without rights there are no owners, devices or kernel's attributes: they are passed over, and modes keep `u+r` (directories `u+rwx`), so
-that the tree can be copied and removed again.
+Without rights there are no owners, devices or kernel's attributes: they are passed over, and modes keep `u+r` (directories
+`u+rwx`), so that the tree can be copied and removed again.
 """
 
 import errno
@@ -207,7 +207,9 @@ class Unpacker:
             finally:
                 os.close(source)
         except FileNotFoundError:
-            raise InvalidArchive(f"entry {shown(entry.name)}: a hard link to {shown(entry.link)}, which the layer lacks") from None
+            raise InvalidArchive(
+                f"entry {shown(entry.name)}: a hard link to {shown(entry.link)}, which the layer lacks"
+            ) from None
 
     def _link(self, source: int, target: bytes, parent: Directory, name: bytes) -> None:
         """Another name for the very thing, also where that is a symbolic link. One that is there already stays."""

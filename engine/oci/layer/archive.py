@@ -3,8 +3,8 @@
     ┌ header, 512 ┐┌ extended header, its data ┐┌ header ┐┌ data, padded to 512 ┐ … ┌ two blocks of zeros ┐┌ padding ┐
       'x' or 'L'      path=usr/share/…             '0'
 
-Why not the standard library's `tarfile`: it remembers every member, reads extended headers of any size into memory, takes the mere
-end of the stream for the end of the archive, and looks owners up by name. Here memory is flat and each read is bounded.
+Why not the standard library's `tarfile`: it remembers every member, reads extended headers of any size into memory, takes the
+mere end of the stream for the end of the archive, and looks owners up by name. Here memory is flat and each read is bounded.
 """
 
 from collections.abc import Iterator, Mapping

@@ -6,8 +6,8 @@
     42 5a 68       bzip2     ┘
     anything else  taken for a plain tar; the tar reader has the last word
 
-Compressed data is hostile: a kilobyte may be a gigabyte. It is unpacked a piece at a time, as the reader asks for it, so that whoever
-counts what comes out can stop it; memory stays flat.
+Compressed data is hostile: a kilobyte may be a gigabyte. It is unpacked a piece at a time, as the reader asks for it, so that
+whoever counts what comes out can stop it; memory stays flat.
 """
 
 import io

@@ -8,10 +8,10 @@
       └ hash, count
     result ◀───────────── stdout ──────────── one line of JSON
 
-Inside, an absolute link, a `..`, a hard link or a device leads nowhere but into the layer: the kernel sees to it. What is left to fear
-is that this process runs what the layer brings. Whatever Python imports, or libc loads, after chroot(2) would come from the layer: a
-codec, a locale, a name service. So Python's import machinery is emptied, the locale is C (no catalogues, no gconv), owners are numbers
-(no nsswitch), and the rights that remain are those that unpacking takes: capabilities(7).
+Inside, an absolute link, a `..`, a hard link or a device leads nowhere but into the layer: the kernel sees to it. What is left to
+fear is that this process runs what the layer brings. Whatever Python imports, or libc loads, after chroot(2) would come from the
+layer: a codec, a locale, a name service. So Python's import machinery is emptied, the locale is C (no catalogues, no gconv),
+owners are numbers (no nsswitch), and the rights that remain are those that unpacking takes: capabilities(7).
 """
 
 import io
@@ -80,6 +80,8 @@ def rehearse() -> None:
     try:
         fill(Jailed(), hiding_for(Whiteouts.APPLY), io.BytesIO(b"\xff" * 512), Limits())
     except InvalidArchive as error:
-        json.dumps({"refused": error.reason, "failed": os.strerror(28) + "\udcff\u00e9".encode("utf-8", "backslashreplace").decode()})
+        json.dumps(
+            {"refused": error.reason, "failed": os.strerror(28) + "\udcff\u00e9".encode("utf-8", "backslashreplace").decode()}
+        )
     b"\xff".decode("utf-8", "backslashreplace")
     os.fsencode(os.fsdecode(b"\xff"))

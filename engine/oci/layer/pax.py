@@ -1,7 +1,7 @@
 """Extended headers of pax(1) (POSIX.1-2008, "pax Extended Header"), and where GNU tar hides holes in them.
 
-    "30 mtime=1700000000.123456789\\n"         the record's own length in decimal, a space, key, "=", value, newline
-    "33 SCHILY.xattr.user.note=hello\\n"       an extended attribute; the value is raw bytes
+"30 mtime=1700000000.123456789\\n"         the record's own length in decimal, a space, key, "=", value, newline
+"33 SCHILY.xattr.user.note=hello\\n"       an extended attribute; the value is raw bytes
 """
 
 import os

@@ -1,7 +1,8 @@
 """A tar stream becomes a directory tree, and its hash the layer's diff ID (OCI image-spec, config.md, "Layer DiffID").
 
-As root it is done by a process of its own that is locked into the directory (see `jail`); without root it is done here, with every path
-opened in a way that can't lead out (see `place`). Either way the stream is read forward, once, and hashed as it passes, to its very end.
+As root it is done by a process of its own that is locked into the directory (see `jail`); without root it is done here, with
+every path opened in a way that can't lead out (see `place`). Either way the stream is read forward, once, and hashed as it
+passes, to its very end.
 """
 
 import hashlib
@@ -29,7 +30,9 @@ from podlink.engine.oci.layer.whiteouts import Whiteouts
 HOME = str(Path(podlink.__file__).absolute().parent.parent)
 SCRIPT = f"import sys; sys.path.append({HOME!r}); from podlink.engine.oci.layer.jail import main; main()"
 ENVIRONMENT = {"LC_ALL": "C"}
-"""Nothing else: any other locale would have libc look for catalogues and character sets, and in the jail those are the layer's."""
+"""Nothing else: any other locale would have libc look for catalogues and character sets, and in the jail those are the
+layer's.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,102 @@
+"""A tree copied as it is: names of the same file stay names of the same file, holes stay holes, times and attributes are kept.
+
+Bytes are shared where the file system can (FICLONE, on btrfs and xfs), else moved by the kernel (copy_file_range(2)). Without
+root, owners are not kept, nor attributes that are the kernel's, nor device nodes.
+"""
+
+import errno
+import fcntl
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from podlink.engine.linux import trees
+
+FICLONE = 0x40049409
+"""ioctl_ficlone(2)"""
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Fill the empty directory `target` with a copy of what is in `source`, and make it look the same itself."""
+    privileged = os.geteuid() == 0
+    into = os.fsencode(target)
+    names: dict[tuple[int, int], bytes] = {}
+    directories = [(into, source.stat(), os.fsencode(source))]
+    for path, entry in trees.walk(source, whole=True):
+        copy, status = into + b"/" + path, entry.stat(follow_symlinks=False)
+        first = names.setdefault((status.st_dev, status.st_ino), copy) if status.st_nlink > 1 else copy
+        if stat.S_ISDIR(status.st_mode):
+            os.mkdir(copy, 0o700)
+            directories.append((copy, status, entry.path))
+        elif first != copy:
+            with suppress(FileNotFoundError):  # a device that could not be made has no second name either
+                os.link(first, copy, follow_symlinks=False)
+        elif _make(entry.path, copy, status, privileged):
+            _dress(entry.path, copy, status, privileged)
+    for copy, status, path in reversed(directories):  # members first: making them changes a directory's time
+        _dress(path, copy, status, privileged)
+
+
+def _make(source: bytes, copy: bytes, status: os.stat_result, privileged: bool) -> bool:
+    """A file of the same kind with the same contents; whether one could be made."""
+    if stat.S_ISREG(status.st_mode):
+        _copy_file(source, copy, status.st_size)
+    elif stat.S_ISLNK(status.st_mode):
+        os.symlink(os.readlink(source), copy)
+    elif stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode) or privileged:
+        os.mknod(copy, stat.S_IFMT(status.st_mode) | 0o600, status.st_rdev)
+    else:
+        return False
+    return True
+
+
+def _copy_file(source: bytes, copy: bytes, size: int) -> None:
+    reader = os.open(source, READ)
+    try:
+        writer = os.open(copy, CREATE, 0o600)
+        try:
+            try:
+                fcntl.ioctl(writer, FICLONE, reader)
+            except OSError:
+                _copy_data(reader, writer, size)
+        finally:
+            os.close(writer)
+    finally:
+        os.close(reader)
+
+
+def _copy_data(reader: int, writer: int, size: int) -> None:
+    """Copy what is between the holes: lseek(2), SEEK_DATA."""
+    os.ftruncate(writer, size)
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(reader, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole up to the end
+                return
+            raise
+        end = os.lseek(reader, start, os.SEEK_HOLE)
+        while start < end:
+            start += os.copy_file_range(reader, writer, end - start, start, start)
+
+
+def _dress(source: bytes, copy: bytes, status: os.stat_result, privileged: bool) -> None:
+    """Owner, attributes, mode, time, in the order that lets each of them last."""
+    if privileged:
+        os.chown(copy, status.st_uid, status.st_gid, follow_symlinks=False)
+    for name in _attributes(source):
+        if privileged or name.startswith("user."):
+            os.setxattr(copy, name, os.getxattr(source, name, follow_symlinks=False), follow_symlinks=False)
+    if not stat.S_ISLNK(status.st_mode):
+        os.chmod(copy, stat.S_IMODE(status.st_mode))
+    os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
+
+
+def _attributes(path: bytes) -> list[str]:
+    with suppress(OSError):  # a file system that has none
+        return os.listxattr(path, follow_symlinks=False)
+    return []

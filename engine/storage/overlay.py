@@ -1,0 +1,193 @@
+"""Layers and containers on overlayfs, the kernel's own union of directories. mount(8); the kernel's filesystems/overlayfs.rst
+
+    ROOT/
+      9f86d081…/diff              a layer: its files, and its whiteouts as overlayfs reads them
+      l/9f86d081884c              a short name for it: a symbolic link to ../9f86d081…/diff
+      empty                       what a container without layers stands on
+      containers/4f1d…/
+        layers                    chain IDs, base first, a line each
+        upper  work  merged       what the container wrote; the kernel's workshop; where its root is mounted
+
+    mount -t overlay overlay -o lowerdir=l/TOP:…:l/BASE,upperdir=…,workdir=… merged
+
+Options are one page at most, and an image has up to 127 layers: hence the short names, and where even they are too long,
+`/proc/self/fd/N` in the place of their folder. A mount is the kernel's and outlives the engine.
+
+Nothing in a layer steers overlayfs: `metacopy` and `redirect_dir`, by which an attribute of one file could show the data of
+another, are off, and attributes that could do so are refused when a layer is unpacked. `index` is off: a root that was copied to
+another disk still works.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+
+from podlink.engine.errors import StorageFailed
+from podlink.engine.linux import mounts, trees
+from podlink.engine.oci.layer.hiding import OPAQUE
+from podlink.engine.oci.layer.whiteouts import Whiteouts
+from podlink.engine.storage import probe
+from podlink.engine.storage.directories import DirectoryDriver, copy_attributes
+from podlink.engine.storage.driver import Staging
+from podlink.engine.storage.durable import refusals, sync_directory, write_durably
+
+OPTIONS = "index=off,metacopy=off,redirect_dir=nofollow"
+MOST_LAYERS = 500
+"""The kernel's own limit: OVL_MAX_STACK."""
+SHORT = 12
+"""Digits of a chain ID that make a short name."""
+
+
+class OverlayDriver(DirectoryDriver):
+    """The driver for root. Safe to use from several threads and processes; a container's lock is the caller's to hold."""
+
+    name = "overlay"
+    whiteouts = Whiteouts.OVERLAY
+    contents = "diff"
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root.resolve())  # one spelling: a mount that is there is known by its path
+        self._short = self.root / "l"
+        self._empty = self.root / "empty"
+        with refusals(f"storage in {root}"):
+            for folder in (self._short, self._empty):
+                folder.mkdir(exist_ok=True)
+                folder.chmod(0o755)  # whatever the umask: the root of a container without layers looks like `empty`
+
+    def status(self) -> dict[str, str]:
+        return dict(self._found)
+
+    @cached_property
+    def _found(self) -> dict[str, str]:
+        with refusals(f"storage in {self.root}"):
+            return {
+                "backing_filesystem": probe.backing_filesystem(self.root),
+                "native_overlay_diff": str(probe.native_overlay_diff(self.root, OPTIONS)).lower(),
+                "supports_d_type": str(probe.supports_d_type(self.root)).lower(),
+            }
+
+    def stage(self, parents: Sequence[str]) -> Staging:
+        self._require(parents)
+        with refusals("a new layer"):
+            path = self._begin() / self.contents
+            path.mkdir()
+            copy_attributes(self._top(parents), path)
+        return Staging(path, self.whiteouts)
+
+    def remove(self, layer: str) -> None:
+        with refusals(f"layer {layer}"):
+            self._link(layer).unlink(missing_ok=True)
+        super().remove(layer)
+
+    def create(self, container: str, layers: Sequence[str]) -> None:
+        """Durable by three fsync(2), not by syncfs(2), which would wait for whatever else is being written."""
+        self._require(layers)
+        target = self._container(container)
+        if len(layers) > MOST_LAYERS:
+            raise StorageFailed(f"container {container}: its image has {len(layers)} layers; overlayfs takes {MOST_LAYERS}")
+        with refusals(f"container {container}"):
+            path = self._begin()
+            for name in ("upper", "work", "merged"):
+                (path / name).mkdir()
+            copy_attributes(self._top(layers), path / "upper")
+            write_durably(path / "layers", "".join(f"{layer}\n" for layer in layers).encode())
+            sync_directory(path)
+            self._rename(path, target)
+
+    def mount(self, container: str) -> Path:
+        path = self._existing(container)
+        merged, upper, work = path / "merged", path / "upper", path / "work"
+        with refusals(f"container {container}: mount of its root"):
+            there = mounts.mounted_at(merged)
+            if there and there.fstype == "overlay" and f",upperdir={upper}," in f",{there.options},":
+                return merged
+            mounts.unmount(merged)
+            with self._lowers(self._visible(container)) as lowers:
+                options = f"lowerdir={lowers},upperdir={escaped(upper)},workdir={escaped(work)},{OPTIONS}"
+                mounts.mount("overlay", "overlay", merged, options)
+        return merged
+
+    def unmount(self, container: str) -> None:
+        with refusals(f"container {container}: unmount of its root"):
+            mounts.unmount(self._container(container) / "merged")
+
+    def delete(self, container: str) -> None:
+        self.unmount(container)
+        with refusals(f"container {container}"):
+            self._bury(self._container(container))
+
+    def usage(self, container: str) -> int:
+        """The sizes of the files in the upper directory, each once however many names it has. A file that the container has
+        changed in any way is there whole."""
+        sizes: dict[int, int] = {}
+        with refusals(f"container {container}"):
+            for _, entry in trees.walk(self._existing(container) / "upper"):
+                with suppress(FileNotFoundError):
+                    if not entry.is_dir(follow_symlinks=False):
+                        sizes[entry.inode()] = entry.stat(follow_symlinks=False).st_size
+        return sum(sizes.values())
+
+    def place(self, container: str) -> dict[str, str]:
+        path = self._existing(container)
+        lowers = [str(self.contents_of(layer)) for layer in reversed(self._layers(container))]
+        return {
+            "LowerDir": ":".join(lowers or [str(self._empty)]),
+            "UpperDir": str(path / "upper"),
+            "WorkDir": str(path / "work"),
+            "MergedDir": str(path / "merged"),
+        }
+
+    def _layers(self, container: str) -> list[str]:
+        with refusals(f"container {container}"):
+            return (self._container(container) / "layers").read_text().split()
+
+    def _visible(self, container: str) -> list[str]:
+        """The container's layers, topmost first, down to one whose root hides all below: overlayfs would not look at that
+        mark.
+        """
+        found = []
+        for layer in reversed(self._layers(container)):
+            found.append(layer)
+            with suppress(OSError):
+                if os.getxattr(self.contents_of(layer), OPAQUE) == b"y":
+                    break
+        return found
+
+    def _top(self, layers: Sequence[str]) -> Path:
+        """Whose root directory the next layer's, or the container's, begins as."""
+        return self.contents_of(layers[-1]) if layers else self._empty
+
+    @contextmanager
+    def _lowers(self, layers: Sequence[str]) -> Iterator[str]:
+        """The value of `lowerdir`, good for as long as the block lasts, from any thread."""
+        names = [self._named(layer) for layer in layers]
+        plain = ":".join(escaped(self._short / name) for name in names) or escaped(self._empty)
+        if len(plain) + 3 * len(bytes(self._containers)) + 400 < os.sysconf("SC_PAGESIZE"):
+            yield plain
+            return
+        folder = os.open(self._short, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield ":".join(f"/proc/self/fd/{folder}/{name}" for name in names)
+        finally:
+            os.close(folder)
+
+    def _named(self, layer: str) -> str:
+        """The layer's short name; its link is made where it is missing."""
+        link, text = self._link(layer), f"../{layer}/{self.contents}"
+        with suppress(FileExistsError):
+            link.symlink_to(text)
+        if os.readlink(link) != text:
+            raise StorageFailed(
+                f"layer {layer}: its short name {link.name} belongs to another layer; remove one of the two images"
+            )
+        return link.name
+
+    def _link(self, layer: str) -> Path:
+        return self._short / self._layer(layer).name[:SHORT]
+
+
+def escaped(path: Path) -> str:
+    """As overlayfs wants a path among its options: the characters that would end it, behind a backslash."""
+    return "".join("\\" + character if character in "\\,:" else character for character in str(path))

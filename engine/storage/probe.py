@@ -1,0 +1,70 @@
+"""What the file system under the storage is and can do, found by asking and by trying."""
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from podlink.engine.linux import mounts, syscalls
+from podlink.engine.storage.durable import refusals
+
+NAMES = {
+    0xEF53: "extfs",
+    0x58465342: "xfs",
+    0x9123683E: "btrfs",
+    0x01021994: "tmpfs",
+    0x794C7630: "overlayfs",
+    0x2FC12FC1: "zfs",
+    0xF2F52010: "f2fs",
+    0xCA451A4E: "bcachefs",
+    0x65735546: "fuse",
+    0x6969: "nfs",
+    0x01021997: "v9fs",
+}
+"""statfs(2), and include/uapi/linux/magic.h; spelled as GetInfo's readers know them."""
+
+
+def backing_filesystem(folder: Path) -> str:
+    """Its name, or its magic number where it has none here."""
+    with refusals(f"storage in {folder}"):
+        magic = syscalls.statfs_type(folder)
+    return NAMES.get(magic, f"{magic:#x}")
+
+
+def supports_d_type(folder: Path) -> bool:
+    """Whether directory entries say what they are, which overlayfs needs: readdir(3).
+
+    An entry that is asked after its file is gone has only that to answer from.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        path = Path(place, "file")
+        path.touch()
+        with os.scandir(place) as entries:
+            entry = next(entries)
+        path.unlink()
+        with suppress(FileNotFoundError):
+            return entry.is_file(follow_symlinks=False)
+    return False
+
+
+def native_overlay_diff(folder: Path, options: str) -> bool:
+    """Whether an upper directory holds all that differs, file by file, and nothing that only overlayfs can read.
+
+    Tried with the options that containers get: a renamed directory must not leave a mere pointer (trusted.overlay.redirect)
+    there.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        lower, upper, work, merged = (Path(place, name) for name in ("lower", "upper", "work", "merged"))
+        for each in (lower, upper, work, merged, lower / "old"):
+            each.mkdir()
+        (lower / "old/file").touch()
+        try:
+            mounts.mount("overlay", "overlay", merged, f"lowerdir={lower},upperdir={upper},workdir={work},{options}")
+        except OSError:
+            return False
+        try:
+            with suppress(OSError):  # EXDEV: the kernel refuses, as it should, and mv(1) copies instead
+                (merged / "old").rename(merged / "new")
+            return not any("trusted.overlay.redirect" in os.listxattr(each) for each in upper.iterdir())
+        finally:
+            mounts.unmount(merged)

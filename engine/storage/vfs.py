@@ -1,0 +1,104 @@
+"""Layers and containers as plain directories, each a whole copy of what it stands on. No kernel feature, no root.
+
+    ROOT/
+      9f86d081…/tree              this layer and all below it
+      containers/4f1d…/tree       the container's root file system
+      containers/4f1d…/made       an empty file: its time of change (st_ctime) is when the copy was complete
+
+Slow and large, and right: what overlayfs makes up at each look is carried out here once. What a container has changed since is
+told by the time of change of each file, which nobody can set: what is later than `made`. So `usage` looks at every file's inode,
+at no file's data, and counts a file whole that was changed in any way, as overlayfs does. A root that is restored from a backup
+counts as all changed.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from podlink.engine.linux import trees
+from podlink.engine.oci.layer.whiteouts import Whiteouts
+from podlink.engine.storage import probe
+from podlink.engine.storage.copy import copy_tree
+from podlink.engine.storage.directories import DirectoryDriver
+from podlink.engine.storage.driver import Staging
+from podlink.engine.storage.durable import refusals
+
+CLOCK_REALTIME_COARSE = 5
+"""The clock that inodes are stamped by, which moves in ticks: clock_gettime(2)."""
+
+
+class VfsDriver(DirectoryDriver):
+    """The driver that works everywhere. Safe to use from several threads and processes; a container's lock is the caller's
+    to hold.
+    """
+
+    name = "vfs"
+    whiteouts = Whiteouts.APPLY
+    contents = "tree"
+
+    def status(self) -> dict[str, str]:
+        with refusals(f"storage in {self.root}"):
+            return {
+                "backing_filesystem": probe.backing_filesystem(self.root),
+                "native_overlay_diff": "false",
+                "supports_d_type": str(probe.supports_d_type(self.root)).lower(),
+            }
+
+    def stage(self, parents: Sequence[str]) -> Staging:
+        self._require(parents)
+        with refusals("a new layer"):
+            return Staging(self._copied(self._begin(), parents), self.whiteouts)
+
+    def create(self, container: str, layers: Sequence[str]) -> None:
+        self._require(layers)
+        target = self._container(container)
+        with refusals(f"container {container}"):
+            path = self._begin()
+            self._copied(path, layers)
+            (path / "made").touch()
+            _next_tick((path / "made").stat().st_ctime_ns)
+            self._publish(path, target)
+
+    def mount(self, container: str) -> Path:
+        """The copy itself: there is nothing to mount."""
+        return self._existing(container) / self.contents
+
+    def unmount(self, container: str) -> None:
+        """Nothing to do: what is not mounted stays."""
+
+    def delete(self, container: str) -> None:
+        with refusals(f"container {container}"):
+            self._bury(self._container(container))
+
+    def usage(self, container: str) -> int:
+        """The sizes of the files that were made or changed since the container was made, each once however many names it has."""
+        path = self._existing(container)
+        sizes: dict[int, int] = {}
+        with refusals(f"container {container}"):
+            made = (path / "made").stat().st_ctime_ns
+            for _, entry in trees.walk(path / self.contents):
+                with suppress(FileNotFoundError):
+                    status = entry.stat(follow_symlinks=False)
+                    if status.st_ctime_ns > made and not entry.is_dir(follow_symlinks=False):
+                        sizes[status.st_ino] = status.st_size
+        return sum(sizes.values())
+
+    def place(self, container: str) -> dict[str, str]:
+        return {"MergedDir": str(self._existing(container) / self.contents)}
+
+    def _copied(self, path: Path, layers: Sequence[str]) -> Path:
+        """The contents to begin with: a copy of the topmost layer, which has all below it in it."""
+        tree = path / self.contents
+        tree.mkdir()
+        if layers:
+            copy_tree(self.contents_of(layers[-1]), tree)
+        else:
+            tree.chmod(0o755)  # whatever the umask
+        return tree
+
+
+def _next_tick(stamp: int) -> None:
+    """Wait, some milliseconds, until whatever is changed from now on gets a later time than this."""
+    while time.clock_gettime_ns(CLOCK_REALTIME_COARSE) <= stamp:
+        time.sleep(0.001)
