@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from podlink.engine.runtime.exits import Exit
 from podlink.engine.stats.sample import Sample
 
 
@@ -47,18 +48,6 @@ class Launch:
     directory: Path
     spec: Mapping[str, Any]
     cleanup: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exit:
-    """How one run ended. code: 0 to 255, 128+n for signal n. at: nanoseconds since the epoch."""
-
-    number: int
-    code: int
-    at: int
-    oom_killed: bool = False
-    error: str = ""
-    """What is not known, and why, where the exit was not seen (the monitor was killed)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

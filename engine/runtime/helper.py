@@ -1,0 +1,102 @@
+"""The engine's end of the spawner (`monitor/spawner.py`): start it when it is first needed, ask it for monitors, end it."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import podlink
+from podlink.engine import trace
+from podlink.engine.errors import EngineUnavailable
+from podlink.engine.linux import process
+from podlink.engine.runtime.monitor.start import ENVIRONMENT
+
+ATTEMPTS = 2
+
+
+class MonitorLost(Exception):
+    """A monitor went without an answer: it was killed, or the spawner was, before it came to be."""
+
+
+class Helper:
+    """One spawner for this process, replaced when it has died. log: where it and its monitors tell of their own troubles."""
+
+    def __init__(self, cgroup: str, log: Path) -> None:
+        self._cgroup, self._log = cgroup, log
+        self._mutex = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._requests: socket.socket | None = None
+
+    def monitor(self, bundle: Path, lock: int) -> dict[str, Any]:
+        """Have a monitor live for this run directory; the answer is its first and only word. Raises MonitorLost.
+
+        lock: the descriptor that holds the run directory's lock; it is the monitor's from now on.
+        """
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                self._send(os.fsencode(bundle), [lock, theirs.fileno()])
+            os.close(lock)
+            answer = b"".join(iter(lambda: ours.recv(65536), b""))
+        if not answer:
+            raise MonitorLost(f"the container's monitor was lost while it started; its own words, if any, are in {self._log}")
+        values: dict[str, Any] = json.loads(answer)
+        return values
+
+    def close(self) -> None:
+        """End the spawner; monitors live on. Again is no error."""
+        with self._mutex:
+            self._end()
+
+    def _send(self, path: bytes, descriptors: list[int]) -> None:
+        with self._mutex:
+            for left in reversed(range(ATTEMPTS)):
+                try:
+                    socket.send_fds(self._connected(), [path], descriptors)
+                    return
+                except (BrokenPipeError, ConnectionResetError):
+                    if not left:
+                        raise EngineUnavailable(f"monitors can't be started; the reason may be in {self._log}") from None
+
+    def _connected(self) -> socket.socket:
+        """The socket of a spawner that lives."""
+        if self._process is None or self._process.poll() is not None or self._requests is None:
+            self._end()
+            self._start()
+        assert self._requests is not None
+        return self._requests
+
+    def _start(self) -> None:
+        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        argv = command(self._cgroup)
+        trace.ran(*argv)
+        with theirs, self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                argv,
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                cwd="/",
+                env=ENVIRONMENT,
+                start_new_session=True,
+            )
+
+    def _end(self) -> None:
+        if self._requests is not None:
+            self._requests.close()
+            self._requests = None
+        if self._process is not None:
+            self._process.wait()  # the end of its stdin is its end
+            self._process = None
+
+
+def command(cgroup: str) -> list[str]:
+    """A Python without site-packages and without the caller's environment, that finds podlink and python-prctl alone."""
+    places = [str(Path(podlink.__file__).absolute().parent.parent), str(process.place_of_prctl())]
+    script = f"import sys; sys.path += {places!r}; from podlink.engine.runtime.monitor.spawner import main; main()"
+    return [sys.executable, "-I", "-S", "-c", script, cgroup]

@@ -1,0 +1,78 @@
+"""A monitor's life, from its first line to its last."""
+
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+from podlink.engine.linux import process
+from podlink.engine.runtime.monitor import finish, records
+from podlink.engine.runtime.monitor.children import Children
+from podlink.engine.runtime.monitor.pump import Pump
+from podlink.engine.runtime.monitor.start import StartFailed, start
+from podlink.engine.streams.log import Writer
+
+DEAF = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+"""What a host that shuts down sends to everybody. The container gets it too, and somebody has to see how it ends."""
+
+
+def live(bundle: Path, lock: int, reply: socket.socket) -> None:
+    """Start the container, say so, watch over it until it ends. lock: `monitor.lock`, held by its descriptor."""
+    for number in DEAF:
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        orders, pump, children, started = _begin(bundle)
+    except Exception as failure:  # of whatever kind: the engine must hear of it
+        os.close(lock)  # before the answer: whoever reads that undoes the start
+        _answer(reply, error=str(failure))
+        return
+    _answer(reply, pid=started.pid, start=started.start, boot=started.boot)
+    code = _watch_over(started.pid, pump, children)
+    at = time.time_ns()
+    try:
+        finish.conclude(orders, code, at, pump)
+    except Exception as trouble:  # a disk that takes no exit record: the engine will say that the end was not seen
+        finish.report(trouble)
+    pump.close()  # an open log would keep the removal of its directory from being told to those who watch it
+    os.close(lock)
+    finish.see_to_cleanup(bundle, orders)
+
+
+def _begin(bundle: Path) -> tuple[records.Orders, Pump, Children, records.Started]:
+    """All that can fail, undone where it does, save what runc left behind: that is the engine's to undo."""
+    orders = records.read_orders(bundle)
+    if orders is None:
+        raise StartFailed(f"{bundle}: the start was given up before its monitor came")
+    process.become_subreaper()
+    children = Children()
+    directory = Path(orders.directory)
+    log = Writer(directory / records.LOG)
+    (stdout, stdout_end), (stderr, stderr_end) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
+    pump = Pump(log, (stdout, stderr))
+    try:
+        started = start(bundle, orders, pump, children, (stdout_end, stderr_end))
+    except BaseException:
+        pump.close()
+        raise
+    pump.open_log()
+    os.utime(directory)  # wakes those who watch the directory: there is somebody to watch now
+    return orders, pump, children, started
+
+
+def _watch_over(init: int, pump: Pump, children: Children) -> int:
+    """init's exit code, once it has one."""
+    while (code := children.ended_of_all(init)) is None:
+        pump.wait(children.descriptor)
+        children.answer()
+    return code
+
+
+def _answer(reply: socket.socket, **values: object) -> None:
+    """Tell the engine, if it is still there: who is found to run by the next one."""
+    with reply:
+        try:
+            reply.sendall(json.dumps(values).encode())
+        except OSError as trouble:
+            finish.report(trouble)

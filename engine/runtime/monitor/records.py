@@ -1,0 +1,87 @@
+"""The run directory of a container: `runroot/containers/ID`, gone with the run. It is the OCI bundle, too.
+
+    config.json     by the engine: the runtime-spec configuration, for runc
+    orders.json     by the engine: what the monitor is to do (`Orders`)
+    monitor.lock    flock(2) from before the monitor is forked until the exit record is there, or the start has failed
+    runc.log        by runc: a JSON object a line
+    init.pid        by runc
+    process.json    by the monitor, once init runs: who it is (`Started`)
+
+The lock is taken by the engine and handed to the monitor with its descriptor, so there is no moment at which a start is
+under way and nobody holds it. While it is held, an exit record may still come; once it is free, none will.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ORDERS, LOCK, RUNC_LOG, PID_FILE, STARTED = "orders.json", "monitor.lock", "runc.log", "init.pid", "process.json"
+LOG = "ctr.log"
+SOCKET = "engine.sock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """number: of the start. runc: argv. directory: for the log and the exit record. runroot: where `engine.sock` is, if any.
+
+    cleanup: argv of what undoes the run's traces on the host where no engine listens.
+    """
+
+    container: str
+    number: int
+    runc: list[str]
+    cgroup: str
+    directory: str
+    runroot: str
+    cleanup: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A run: its number, its init and its monitor, each with its start time so that nobody else is taken for them."""
+
+    number: int
+    pid: int
+    start: int
+    boot: str
+    monitor: int
+    monitor_start: int
+
+
+def write_orders(bundle: Path, orders: Orders) -> None:
+    """Leave the orders. Not synced: the run directory means nothing after a reboot."""
+    _replace(bundle / ORDERS, asdict(orders))
+
+
+def read_orders(bundle: Path) -> Orders | None:
+    """The orders; None where there are none."""
+    values = _read(bundle / ORDERS)
+    return None if values is None else Orders(**values)
+
+
+def write_started(bundle: Path, started: Started) -> None:
+    """Leave word of who runs."""
+    _replace(bundle / STARTED, asdict(started))
+
+
+def read_started(bundle: Path) -> Started | None:
+    """Who runs, or ran; None where no init was ever seen."""
+    values = _read(bundle / STARTED)
+    return None if values is None else Started(**values)
+
+
+def _replace(path: Path, values: dict[str, Any]) -> None:
+    """By rename: who reads finds all of it or nothing."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(values))
+    draft.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        values: dict[str, Any] = json.loads(path.read_text())
+        return values
+    except (FileNotFoundError, NotADirectoryError):
+        return None
