@@ -21,7 +21,8 @@ from pathlib import Path
 from podlink.engine.containers.discard import discard
 from podlink.engine.errors import ContainerNotFound, EngineError, InvalidState
 from podlink.engine.host import Host
-from podlink.engine.runtime.base import Exit, Process
+from podlink.engine.runtime.base import Process
+from podlink.engine.runtime.exits import Exit
 from podlink.engine.state.containers import Container, Status
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
 from podlink.engine.runtime import exits
-from podlink.engine.runtime.base import Exit, Launch
+from podlink.engine.runtime.base import Launch
 from podlink.engine.runtime.emulator import signals
 from podlink.engine.runtime.emulator.channels import Null, Sink
 from podlink.engine.runtime.emulator.clock import Clock
@@ -151,7 +151,7 @@ class Run:
             other.parent = None
             other.children = []
             self.end(other, Ending(signal=signals.KILL))
-        exit = Exit(number=self.launch.number, code=ending.status, at=self.clock.now(), error=self._log.trouble)
+        exit = exits.Exit(number=self.launch.number, code=ending.status, at=self.clock.now(), error=self._log.trouble)
         name = f"{self.launch.container[:12]}/end"
         threading.Thread(target=self._conclude, args=(exit,), name=name, daemon=True).start()
 
