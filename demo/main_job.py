@@ -80,8 +80,9 @@ def rows(reply: Reply) -> Iterable[str]:
 class Caller:
     """Makes calls and shows each with its arguments, its answer and the milliseconds that it took."""
 
-    def __init__(self, client: Client, screen: "Screen") -> None:
+    def __init__(self, client: Client, address: str, screen: "Screen") -> None:
         self.client = client
+        self.address = address
         self.screen = screen
 
     def __call__(self, method: str, tell: Telling, **parameters: Any) -> Reply:
@@ -99,7 +100,7 @@ class Caller:
         self.screen.call(f"{method} (more)", parameters)
         self.screen.end_line()
         began = time.perf_counter()
-        with Client.connect(self.client.address) as follower:
+        with Client.connect(self.address) as follower:
             for reply in follower.stream(f"{PODMAN}.{method}", **parameters):
                 for line in reply["container"]:
                     self.screen.answer(line, time.perf_counter() - began)
@@ -163,7 +164,7 @@ def demonstrate(choice: Choice, screen: Screen) -> bool:
         screen.say(f"Serving on {service.address}\n")
         try:
             with Client.connect(service.address) as client:
-                main_job(Caller(client, screen), image.write(service.folder / "busybox.tar"))
+                main_job(Caller(client, service.address, screen), image.write(service.folder / "busybox.tar"))
         except (VarlinkError, OSError, EOFError) as error:
             screen.say(f"\n\nThis failed: {error}\nThe service's log:\n{service.log.read_text()}")
             return False

@@ -10,15 +10,15 @@ from typing import Literal
 class Config:
     """Where an engine keeps its things and with what it works.
 
-        root/                     survives a reboot
-          podlink.db              the state: SQLite, WAL
-          blobs/sha256/…          layers as they came, by digest
-          overlay/ or vfs/        layers unpacked, and the writable layers of containers
-          containers/ID/          ctr.log, and exit.json once it has exited
-        runroot/                  gone after a reboot
-          containers/ID/          the OCI bundle, the monitor's lock and pid file
-          runc/                   runc's own state (`runc --root`)
-          locks/                  one file a container, for flock(2)
+    root/                     survives a reboot
+      podlink.db              the state: SQLite, WAL
+      blobs/sha256/…          layers as they came, by digest
+      overlay/ or vfs/        layers unpacked, and the writable layers of containers
+      containers/ID/          ctr.log, and exit.json once it has exited
+    runroot/                  gone after a reboot
+      containers/ID/          the OCI bundle, the monitor's lock and pid file
+      runc/                   runc's own state (`runc --root`)
+      locks/                  one file a container, for flock(2)
     """
 
     root: Path = Path("/var/lib/podlink")

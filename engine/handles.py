@@ -94,10 +94,10 @@ class Containers:
         """The container of this name, ID or ID prefix. Raises ContainerNotFound, AmbiguousName."""
         return Container(self.host, self.host.state.containers.find(name).id)
 
-    def list(self) -> "list[Summary]":
+    def list(self) -> Sequence[Summary]:
         return list_containers(self.host)
 
-    def delete_stopped(self) -> "list[str]":
+    def delete_stopped(self) -> Sequence[str]:
         return delete_stopped(self.host)
 
 
@@ -110,13 +110,13 @@ class Images:
     def import_image(self, source: str, reference: str = "", message: str = "", changes: Sequence[str] = ()) -> str:
         return import_image(self.host, source, reference, message, changes)
 
-    def list(self) -> "list[ImageSummary]":
+    def list(self) -> Sequence[ImageSummary]:
         return list_images(self.host)
 
     def inspect(self, name: str) -> dict[str, Any]:
         return inspect_image(self.host, name)
 
-    def history(self, name: str) -> "list[HistoryRecord]":
+    def history(self, name: str) -> Sequence[HistoryRecord]:
         return history(self.host, name)
 
     def tag(self, name: str, tagged: str) -> str:
@@ -125,7 +125,7 @@ class Images:
     def remove(self, name: str, force: bool = False) -> str:
         return remove_image(self.host, name, force)
 
-    def delete_unused(self) -> "list[str]":
+    def delete_unused(self) -> Sequence[str]:
         return delete_unused(self.host)
 
 

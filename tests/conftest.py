@@ -65,11 +65,8 @@ def busybox_entries() -> list[tuple[str, str]]:
     """The applets of the host's static busybox, or the few that the emulator's userland has, as (name, link target)."""
     found = shutil.which("busybox")
     listed = subprocess.run([found, "--list"], capture_output=True, text=True, check=True).stdout.split() if found else []
-    names = (
-        listed
-        or "cat date echo env false grep head hostname id kill ls mkdir printf ps pwd rm seq sh sleep tail test touch true wc".split()
-    )
-    return [(f"bin/{name}", "busybox") for name in names if name != "busybox"]
+    few = "cat date echo env false grep head hostname id kill ls mkdir printf ps pwd rm seq sh sleep tail test touch true wc"
+    return [(f"bin/{name}", "busybox") for name in listed or few.split() if name != "busybox"]
 
 
 @pytest.fixture(scope="session")

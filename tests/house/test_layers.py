@@ -15,7 +15,7 @@ RANK = {part: rank for rank, line in enumerate(LAYERS) for part in line.split()}
 API_RANK = {part: rank for rank, part in enumerate(API_LAYERS)}
 
 MONITOR = "podlink.engine.runtime.monitor"
-HEAVY = {"sqlalchemy", "sqlite3", "asyncio", "ssl", "argparse", "subprocess", "tempfile", "urllib", "http", "email", "concurrent"}
+HEAVY = {"sqlalchemy", "sqlite3", "asyncio", "ssl", "argparse", "subprocess", "tempfile", "http", "email", "concurrent"}
 """What a process of which there is one for each running container has no business to load."""
 
 
@@ -122,8 +122,9 @@ def test_only_the_runtime_starts_runc() -> None:
     assert offenders(starts_runc, outside) == {}
 
 
-def test_the_monitor_imports_only_streams_and_linux_of_ours() -> None:
-    allowed = tuple(f"{part}." for part in ("podlink.engine.streams", "podlink.engine.linux", MONITOR))
+def test_the_monitor_imports_only_streams_linux_and_the_exit_record_of_ours() -> None:
+    parts = ("podlink.engine.streams", "podlink.engine.linux", "podlink.engine.runtime.exits", MONITOR)
+    allowed = tuple(f"{part}." for part in parts)
 
     def wrong(module: Module) -> list[str]:
         return [name for name in imported_of_ours(module) if not f"{name}.".startswith(allowed)]

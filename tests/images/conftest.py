@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from shelf import MOMENT, Import, Tarball
+
 from podlink.engine.config import Config
 from podlink.engine.host import Host
 from podlink.engine.images.import_ import import_image
@@ -18,7 +20,6 @@ from podlink.engine.runtime.base import Runtime
 from podlink.engine.state.state import State
 from podlink.engine.storage.content import Content
 from podlink.engine.storage.vfs import VfsDriver
-from shelf import MOMENT, Import, Tarball
 
 
 @pytest.fixture

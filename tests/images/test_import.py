@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from shelf import MOMENT, Import, Tarball, files, on_disk
+
 from podlink.engine.errors import EngineError, InvalidArchive, InvalidRequest, NotHonoured, StorageFailed
 from podlink.engine.host import Host
 from podlink.engine.images.history import HistoryRecord, history
@@ -24,7 +26,6 @@ from podlink.engine.oci.image import media_types
 from podlink.engine.oci.image.manifest import Manifest
 from podlink.engine.state.images import Image, Images
 from podlink.engine.storage.content import Writer
-from shelf import MOMENT, Import, Tarball, files, on_disk
 
 
 def sha256(content: bytes) -> str:

@@ -1,6 +1,7 @@
 """Finding an image by what a client calls it."""
 
 import pytest
+
 from podlink.engine.errors import AmbiguousName, ImageNotFound, InvalidRequest
 from podlink.engine.host import Host
 from podlink.engine.images.lookup import find_image

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+from shelf import Import, Tarball, files, on_disk, stand_on
+
 from podlink.engine.errors import ErrorOccurred, ImageInUse, ImageNotFound, StorageFailed
 from podlink.engine.host import Host
 from podlink.engine.images import LOCK
@@ -15,7 +17,6 @@ from podlink.engine.images.lookup import find_image
 from podlink.engine.images.remove import ATTEMPTS, delete_unused, remove_image
 from podlink.engine.images.tag import tag_image
 from podlink.engine.oci.digest import Digest
-from shelf import Import, Tarball, files, on_disk, stand_on
 
 
 def test_the_last_name_takes_image_layer_and_blob_with_it(host: Host, imported: Import) -> None:

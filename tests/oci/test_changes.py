@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from podlink.engine.errors import InvalidRequest
 from podlink.engine.oci.image.changes import apply_changes
 from podlink.engine.oci.image.config import Execution

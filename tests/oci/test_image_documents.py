@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from podlink.engine.errors import InvalidArchive, InvalidRequest
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.image import document, media_types, times

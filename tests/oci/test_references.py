@@ -5,6 +5,7 @@ import string
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from podlink.engine.errors import InvalidRequest
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.reference import Reference, candidates, familiar, normalize, parse, repository, tagged
