@@ -23,7 +23,6 @@ from podlink.engine.linux import facts
 from podlink.engine.network.local import LocalNetwork
 from podlink.engine.oci.spec.values import Device, HostFacts
 from podlink.engine.runtime.base import Runtime
-from podlink.engine.runtime.emulator.runtime import EmulatorRuntime
 from podlink.engine.state.state import State
 from podlink.engine.storage.content import Content
 from podlink.engine.storage.driver import StorageDriver
@@ -172,9 +171,12 @@ def _storage(config: Config) -> StorageDriver:
 
 
 def _runtime(config: Config) -> Runtime:
+    """The one that is asked for is the one that is loaded: neither needs what the other stands on."""
     if config.runtime == "emulator":
+        from podlink.engine.runtime.emulator.runtime import EmulatorRuntime
+
         return EmulatorRuntime()
-    from podlink.engine.runtime.runc import RuncRuntime  # late: what it stands on is only there on a real host
+    from podlink.engine.runtime.runc import RuncRuntime
 
     return RuncRuntime(config.runroot, config.cgroup_parent)
 

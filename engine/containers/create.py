@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from podlink.engine.containers.request import CreateRequest, refuse_unbuilt
 from podlink.engine.containers.settle import settle
-from podlink.engine.errors import ErrorOccurred, InvalidRequest, NameInUse
+from podlink.engine.errors import ErrorOccurred, ImageNotFound, InvalidRequest, NameInUse
 from podlink.engine.host import Host
 from podlink.engine.ids import new_id, new_name
 from podlink.engine.images.lookup import find_image
@@ -35,10 +35,10 @@ def create(host: Host, request: CreateRequest) -> str:
     layers = tuple(layer.chain for layer in image.layers)
     with host.state.locks.hold(container), ExitStack() as undo:
         directory = host.directory(container)
-        directory.mkdir(parents=True)
         undo.callback(shutil.rmtree, directory, ignore_errors=True)
-        host.storage.create(container, layers)
+        directory.mkdir(parents=True)
         undo.callback(host.storage.delete, container)
+        host.storage.create(container, layers)
         _record(host, request, image, container, config)
         undo.pop_all()
     return container
@@ -47,8 +47,13 @@ def create(host: Host, request: CreateRequest) -> str:
 def _image_of(host: Host, request: CreateRequest) -> Image:
     """The image that is asked for; `image_id`, where it is given, must be its ID."""
     image = find_image(host, request.image or request.image_id)
-    if request.image_id and find_image(host, request.image_id).id != image.id:
-        raise InvalidRequest(f"image_id: {request.image_id} is not the ID of image {request.image!r}, which is {image.id}")
+    if request.image_id:
+        try:
+            agrees = find_image(host, request.image_id).id == image.id
+        except ImageNotFound:
+            agrees = False
+        if not agrees:
+            raise InvalidRequest(f"image_id: {request.image_id} is not the ID of image {request.image!r}, which is {image.id}")
     return image
 
 

@@ -1,4 +1,4 @@
-"""StartContainer: the walk that ARCHITECTURE.md follows. Each step's inverse is on the stack before the next is made."""
+"""StartContainer: the walk that ARCHITECTURE.md follows. Each step's inverse is on the stack before the step is made."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,14 +22,14 @@ def start(host: Host, name: str) -> str:
         require(container, "start")
         directory = host.directory(container.id)
         directory.mkdir(parents=True, exist_ok=True)
-        rootfs = host.storage.mount(container.id)
         undo.callback(host.storage.unmount, container.id)
-        attachment = host.network.attach(container.id, container.config.net_mode)
+        rootfs = host.storage.mount(container.id)
         undo.callback(host.network.detach, container.id)
+        attachment = host.network.attach(container.id, container.config.net_mode)
         launch = _launch(host, container, rootfs, attachment.namespace)
-        process = host.runtime.run(launch)
         undo.callback((directory / "exit.json").unlink, missing_ok=True)
         undo.callback(host.runtime.destroy, container.id)
+        process = host.runtime.run(launch)
         host.state.containers.mark_running(
             container.id, start=launch.number, pid=process.pid, pid_start=process.start, boot=process.boot, at=host.now()
         )
