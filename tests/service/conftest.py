@@ -40,28 +40,17 @@ class Service:
 
     def command(self) -> list[str]:
         driver = "vfs" if self.runtime == "emulator" else "overlay"
-        options = [
-            "--root",
-            f"{self.folder}/root",
-            "--runroot",
-            f"{self.folder}/run",
-            "--runtime",
-            self.runtime,
-            "--storage-driver",
-            driver,
-        ]
-        return [sys.executable, "-m", "podlink", "serve", *options, "--cgroup-parent", self.parent, *self.options, self.address]
+        places = ["--root", f"{self.folder}/root", "--runroot", f"{self.folder}/run", "--cgroup-parent", self.parent]
+        kinds = ["--runtime", self.runtime, "--storage-driver", driver]
+        return [sys.executable, "-m", "podlink", "serve", *places, *kinds, *self.options, self.address]
 
     def start(self) -> None:
         home = str(Path(podlink.__file__).absolute().parent.parent)
-        self.process = subprocess.Popen(
-            self.command(),
-            stdout=subprocess.PIPE,
-            stderr=(self.folder / "service.log").open("a"),
-            text=True,
-            cwd="/",
-            env={**os.environ, "PYTHONPATH": home},
-        )
+        environment = {**os.environ, "PYTHONPATH": home}
+        with (self.folder / "service.log").open("a") as log:
+            self.process = subprocess.Popen(
+                self.command(), stdout=subprocess.PIPE, stderr=log, text=True, cwd="/", env=environment
+            )
         assert self.process.stdout
         line = self.process.stdout.readline()
         assert line.startswith("listening on "), (self.folder / "service.log").read_text()
@@ -122,8 +111,7 @@ def serving(service: Service, busybox_tar: Path) -> Iterator[Service]:
         assert leftovers(service) == []
     finally:
         if service.process:
-            service.process.kill()
-            service.process.wait()
+            service.end(signal.SIGKILL)
         for folder in Path("/sys/fs/cgroup").glob(f"*/{service.parent}"):
             for path in sorted([folder, *folder.rglob("*/")], reverse=True):
                 with suppress(OSError):
