@@ -47,6 +47,11 @@ class Helper:
         values: dict[str, Any] = json.loads(answer)
         return values
 
+    def warm_up(self) -> None:
+        """Start the spawner now, without waiting for it, so that the first start of a container need not."""
+        with self._mutex:
+            self._connected()
+
     def close(self) -> None:
         """End the spawner; monitors live on. Again is no error."""
         with self._mutex:

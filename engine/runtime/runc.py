@@ -260,6 +260,7 @@ class RuncRuntime:
     def listen(self, cleanup: Callable[[str], None]) -> None:
         self._runroot.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._listener = listener.listen(self._runroot, cleanup)
+        self._helper.warm_up()
 
     def known(self) -> list[str]:
         state = self._runroot / "runc"
