@@ -16,7 +16,7 @@ NAME = "exit.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
-    """How one run ended. number: the how-manyth start it was. code: 0 to 255, 128+n for signal n. at: nanoseconds since the epoch."""
+    """How one run ended. number: of its start, from 1. code: 0 to 255, 128+n for signal n. at: nanoseconds since the epoch."""
 
     number: int
     code: int
