@@ -1,0 +1,126 @@
+"""What befalls monitors and the spawner: killed, flooded, many at once. On a real kernel with runc."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from podlink.engine.state.containers import Status
+
+pytestmark = pytest.mark.needs("root", "runc", "overlay")
+
+LOOP = ("/bin/sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done")
+
+
+def started(bench: Any, container: Any) -> dict[str, Any]:
+    """Who runs, as the monitor wrote it down."""
+    values: dict[str, Any] = json.loads((bench.config.runroot / "containers" / container.id / "process.json").read_text())
+    return values
+
+
+def until(done: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def spawner_of(monitor: int, runroot: Path) -> list[int]:
+    """Processes that run the spawner's program and are no monitors: those that have no session of a monitor's."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdecimal() and str((entry / "fd" / "2").readlink()) == str(runroot / "monitor.log"):
+                found.append(int(entry.name))
+    return [pid for pid in found if pid != monitor]
+
+
+def test_a_monitor_that_is_killed_leaves_the_truth(real: Any) -> None:
+    container = real.run(*LOOP)
+    who = started(real, container)
+    os.kill(who["monitor"], signal.SIGKILL)
+    until(lambda: not real.engine.host.runtime.alive(_monitor(who)))
+    assert container.summary().container.status is (Status.RUNNING if Path(f"/proc/{who['pid']}").exists() else Status.EXITED)
+    with suppress(ProcessLookupError):
+        os.kill(who["pid"], signal.SIGKILL)
+    assert container.wait() == -1
+    state = container.inspect()["State"]
+    assert state["Status"] == "exited" and "was not seen" in state["Error"]
+    container.start()
+    container.stop(5)
+    assert container.wait() == 7
+
+
+def _monitor(who: dict[str, Any]) -> Any:
+    from podlink.engine.runtime.base import Process
+
+    return Process(who["monitor"], who["monitor_start"], who["boot"])
+
+
+def test_signals_that_end_a_host_leave_the_monitor_at_work(real: Any) -> None:
+    container = real.run(*LOOP)
+    monitor = started(real, container)["monitor"]
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(monitor, number)
+    container.stop(5)
+    assert container.wait() == 7 and container.inspect()["State"]["Error"] == ""
+
+
+def test_the_monitor_lives_in_a_session_and_a_cgroup_of_its_own(real: Any) -> None:
+    container = real.run(*LOOP)
+    monitor = started(real, container)["monitor"]
+    assert os.getsid(monitor) == monitor
+    assert f"/{real.config.cgroup_parent}/monitor" in Path(f"/proc/{monitor}/cgroup").read_text()
+    assert Path(f"/proc/{monitor}/cwd").readlink() == Path("/")
+    opened = {str(path.readlink()) for path in Path(f"/proc/{monitor}/fd").iterdir()}
+    assert not [path for path in opened if path.endswith((".db", ".sock", "engine.lock"))]
+
+
+def test_a_spawner_that_is_killed_is_replaced(real: Any) -> None:
+    first = real.run(*LOOP)
+    for pid in spawner_of(started(real, first)["monitor"], real.config.runroot):
+        os.kill(pid, signal.SIGKILL)
+    second = real.run(*LOOP)
+    for container in (first, second):
+        container.stop(5)
+        assert container.wait() == 7
+
+
+def test_a_flood_of_output_is_all_there(real: Any) -> None:
+    container = real.run("/bin/sh", "-c", "seq 1 300000; seq 1 100000 >&2")
+    followed = [line for batch in container.follow() for line in batch]
+    assert container.wait() == 0
+    assert sorted(map(int, followed)) == sorted([*range(1, 300_001), *range(1, 100_001)])
+    assert sorted(container.logs()) == sorted(followed)
+
+
+def test_a_child_that_keeps_the_pipe_dies_with_the_container(real: Any) -> None:
+    container = real.run("/bin/sh", "-c", "trap '' HUP; sleep 1000 & echo gone")
+    began = time.monotonic()
+    assert container.wait() == 0 and time.monotonic() - began < 10
+    assert container.logs() == ["gone\n"]
+
+
+def test_thirty_started_at_once_are_all_there(real: Any) -> None:
+    containers = [real.create(*LOOP) for _ in range(30)]
+    with ThreadPoolExecutor(30) as pool:
+        list(pool.map(lambda each: each.start(), containers))
+        assert [each.container.status for each in real.engine.containers.list()] == [Status.RUNNING] * 30
+        list(pool.map(lambda each: each.stop(10), containers))
+    assert {each.container.exit_code for each in real.engine.containers.list()} == {7}
+
+
+def test_memory_that_runs_out_is_told(real: Any) -> None:
+    from podlink.engine.containers.request import ResourceRequest
+
+    hungry = "i=x; while :; do i=$i$i; done"
+    container = real.run("/bin/sh", "-c", hungry, resources=ResourceRequest(memory=16 * 2**20))
+    assert container.wait() == 137
+    assert container.inspect()["State"]["OOMKilled"] is True
