@@ -13,6 +13,7 @@
     │   ├── InvalidArchive      a tar, layer or image that is not one, or that means harm
     │   ├── RuntimeFailed       the OCI runtime refused; carries its own reason
     │   ├── StorageFailed       the disk or the storage driver refused
+    │   ├── RegistryFailed      a registry, or the way to it: refused, unreachable, or not one
     │   └── Cancelled           the caller left before the answer was there
     └── EngineUnavailable(reason)   the engine itself can't be had: no runc, no root, state unreadable
 
@@ -98,6 +99,10 @@ class RuntimeFailed(ErrorOccurred):
 
 class StorageFailed(ErrorOccurred):
     """The storage driver or the disk under it refused."""
+
+
+class RegistryFailed(ErrorOccurred):
+    """A registry refused, can't be reached, or answers what no registry may. Names the registry."""
 
 
 class Cancelled(ErrorOccurred):
