@@ -22,8 +22,9 @@ from sqlalchemy import Connection, and_, bindparam, case, delete, insert, or_, s
 from sqlalchemy.exc import IntegrityError
 
 from podlink.engine.errors import AmbiguousName, ContainerNotFound, EngineUnavailable, ImageNotFound, InvalidState, NameInUse
-from podlink.engine.oci.spec.values import ContainerConfig, Resources
+from podlink.engine.oci.spec.values import ContainerConfig
 from podlink.engine.state.db import Database
+from podlink.engine.state.documents import revive
 from podlink.engine.state.events import Event, append
 from podlink.engine.state.schema import containers
 
@@ -235,10 +236,8 @@ def _layers(text: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _config(text: str) -> ContainerConfig:
-    """The settings back from JSON, which has lists where we have tuples. A field that we don't know may matter: no guessing."""
+    """The settings back from JSON. A field that we don't know may matter: no guessing."""
     try:
-        document: dict[str, Any] = json.loads(text)
-        tuples = {name: tuple(value) for name, value in document.items() if isinstance(value, list)}
-        return ContainerConfig(**{**document, **tuples, "resources": Resources(**document["resources"])})
+        return revive(ContainerConfig, json.loads(text))
     except (TypeError, KeyError, ValueError) as error:
         raise EngineUnavailable(f"the settings of a container can't be read: {error}; did a newer podlink create it?") from error

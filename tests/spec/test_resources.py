@@ -6,7 +6,7 @@ import pytest
 
 from podlink.engine.errors import InvalidRequest
 from podlink.engine.oci.spec.resources import resources, validate
-from podlink.engine.oci.spec.values import Resources
+from podlink.engine.oci.spec.values import ContainerConfig, DeviceValue, Resources
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,9 @@ from podlink.engine.oci.spec.values import Resources
         ("cpu_quota", -2),
         ("pids_limit", -2),
         ("pids_limit", 4_194_305),
+        ("memory_swap", 16 * 2**20),
+        ("memory_swappiness", 101),
+        ("blkio_weight", 9),
     ],
 )
 def test_a_limit_that_the_kernel_would_not_take_is_refused_by_name(field: str, value: int) -> None:
@@ -44,8 +47,28 @@ def test_limits_within_bounds_pass(limits: Resources) -> None:
 
 
 def test_what_is_not_limited_is_not_mentioned() -> None:
-    assert resources(Resources(), privileged=False) == {"devices": [{"allow": False, "access": "rwm"}]}
+    assert resources(ContainerConfig(args=("true",))) == {"devices": [{"allow": False, "access": "rwm"}]}
 
 
 def test_only_a_privileged_container_may_open_any_device() -> None:
-    assert resources(Resources(), privileged=True)["devices"] == [{"allow": True, "access": "rwm"}]
+    assert resources(ContainerConfig(args=("true",), privileged=True))["devices"] == [{"allow": True, "access": "rwm"}]
+
+
+def test_every_limit_has_its_place() -> None:
+    rate = (DeviceValue(8, 0, 1000),)
+    asked = Resources(
+        memory=8 * 2**20,
+        memory_reservation=2**20,
+        memory_swap=-1,
+        memory_swappiness=0,
+        cpu_rt_runtime=5,
+        cpuset_cpus="0-1",
+        blkio_weight=10,
+        device_read_bps=rate,
+        device_write_iops=rate,
+    )
+    found = resources(ContainerConfig(args=("true",), resources=asked))
+    assert found["memory"] == {"limit": 8 * 2**20, "reservation": 2**20, "swap": -1, "swappiness": 0}
+    assert found["cpu"] == {"realtimeRuntime": 5, "cpus": "0-1"}
+    read = [{"major": 8, "minor": 0, "rate": 1000}]
+    assert found["blockIO"] == {"weight": 10, "throttleReadBpsDevice": read, "throttleWriteIOPSDevice": read}

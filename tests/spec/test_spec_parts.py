@@ -1,15 +1,24 @@
 """The parts of the document that have rules of their own."""
 
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from podlink.engine.oci.spec import seccomp, syscalls
 from podlink.engine.oci.spec.mounts import mounts
 from podlink.engine.oci.spec.namespaces import namespaces
-from podlink.engine.oci.spec.values import ContainerConfig
+from podlink.engine.oci.spec.values import ContainerConfig, Placement, Tmpfs, User, Volume
 
 CONFIG = ContainerConfig(args=("true",))
+
+
+def placed(network: str = "private", pid: str = "private", ipc: str = "private", uts: str = "private") -> Placement:
+    """A start in these namespaces."""
+    return Placement(
+        container="c" * 64, rootfs=Path("/r"), user=User(), cgroup="/p/c", network=network, pid=pid, ipc=ipc, uts=uts
+    )
 
 
 def names_of(action: str, held: tuple[str, ...] = ()) -> set[str]:
@@ -70,13 +79,40 @@ def test_the_mounts_are_those_of_the_interface_in_order() -> None:
 
 
 def test_a_network_is_private_shared_or_joined() -> None:
-    assert {"type": "network"} in namespaces("private", 1)
-    assert "network" not in [each["type"] for each in namespaces("host", 1)]
-    assert {"type": "network", "path": "/run/netns/x"} in namespaces("/run/netns/x", 1)
+    assert {"type": "network"} in namespaces(placed(network="private"), 1)
+    assert "network" not in [each["type"] for each in namespaces(placed(network="host"), 1)]
+    assert {"type": "network", "path": "/run/netns/x"} in namespaces(placed(network="/run/netns/x"), 1)
     with pytest.raises(ValueError, match="neither private"):
-        namespaces("bridge", 1)
+        namespaces(placed(network="bridge"), 1)
+
+
+@pytest.mark.parametrize("kind", ["pid", "ipc", "uts"])
+def test_the_others_too(kind: str) -> None:
+    assert kind not in [each["type"] for each in namespaces(placed(**{kind: "host"}), 1)]
+    assert {"type": kind, "path": "/proc/7/ns/x"} in namespaces(placed(**{kind: "/proc/7/ns/x"}), 1)
 
 
 def test_version_2_alone_has_a_cgroup_namespace() -> None:
-    assert {"type": "cgroup"} in namespaces("private", 2)
-    assert {"type": "cgroup"} not in namespaces("private", 1)
+    assert {"type": "cgroup"} in namespaces(placed(), 2)
+    assert {"type": "cgroup"} not in namespaces(placed(), 1)
+
+
+def test_what_is_asked_for_takes_the_place_of_ours_and_shorter_paths_come_first() -> None:
+    volumes = (Volume(source="/a", destination="/x/y"), Volume(source="/b", destination="/dev/shm"))
+    found = mounts(replace(CONFIG, volumes=volumes, tmpfs=(Tmpfs(destination="/x"),)), 1)
+    assert [mount.destination for mount in found][-3:] == ["/x", "/x/y", "/dev/shm"]
+    assert [mount.source for mount in found if mount.destination == "/dev/shm"] == ["/b"]
+
+
+def test_a_brought_filter_is_resolved_for_the_container() -> None:
+    rules = [
+        {"names": ["read"], "action": "SCMP_ACT_ALLOW"},
+        {"names": ["mount"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}},
+        {"names": ["reboot"], "action": "SCMP_ACT_ALLOW", "excludes": {"arches": ["amd64"]}},
+    ]
+    table = [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"]}]
+    document = {"defaultAction": "SCMP_ACT_ERRNO", "archMap": table, "syscalls": rules}
+    bare = seccomp.given(document, "x86_64", ())
+    assert [rule["names"] for rule in bare["syscalls"]] == [["read"]] and "archMap" not in bare
+    assert bare["architectures"] == ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]
+    assert len(seccomp.given(document, "x86_64", ["CAP_SYS_ADMIN"])["syscalls"]) == 2

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from state_samples import ALPINE, BASE, NOW, container, full_id, image
 
 from podlink.engine.errors import AmbiguousName, ContainerNotFound, EngineUnavailable, ImageNotFound, InvalidState, NameInUse
-from podlink.engine.oci.spec.values import ContainerConfig, Resources
+from podlink.engine.oci.spec.values import (
+    ContainerConfig,
+    Device,
+    DeviceValue,
+    IDRange,
+    Resources,
+    Rlimit,
+    Tmpfs,
+    Volume,
+)
 from podlink.engine.state import containers as table
 from podlink.engine.state.containers import Container, Status
 from podlink.engine.state.state import State
@@ -47,9 +56,19 @@ kinds: dict[Any, Any] = {
     str: texts,
     tuple[str, ...]: st.lists(texts, max_size=3).map(tuple),
 }
-kinds[Resources] = st.builds(Resources, **{field.name: kinds[int] for field in fields(Resources)})
+kinds[int | None] = st.none() | kinds[int]
 kinds[Mapping[str, str]] = st.dictionaries(texts, texts, max_size=3)
-configs = st.builds(ContainerConfig, **{name: kinds[kind] for name, kind in get_type_hints(ContainerConfig).items()})
+
+
+def built(kind: type) -> st.SearchStrategy[Any]:
+    """Any value of a dataclass: the parts are made by their types."""
+    return st.builds(kind, **{name: kinds[each] for name, each in get_type_hints(kind).items()})
+
+
+for part in (DeviceValue, Rlimit, Volume, Tmpfs, IDRange, Device):
+    kinds[tuple[part, ...]] = st.lists(built(part), max_size=2).map(tuple)  # type: ignore[valid-type]
+kinds[Resources] = built(Resources)
+configs = built(ContainerConfig)
 
 
 @given(configs)

@@ -10,21 +10,23 @@ linux
   cgroupsPath   the control group that counts and limits it
   resources     the limits, and which devices may be opened             resources.py
   devices       device nodes beyond the few that every container has    devices.py
+  sysctl        kernel settings of its own namespaces
   seccomp       which system calls are answered                         seccomp.py
   maskedPaths   what the kernel would tell of the host                  mounts.py
   readonlyPaths what the kernel would let change on the host            mounts.py
 """
 
+import json
 from typing import Any
 
 from podlink.engine.oci.spec.capabilities import resolve
 from podlink.engine.oci.spec.devices import devices
-from podlink.engine.oci.spec.mounts import MASKED, mounts, readonly_paths
+from podlink.engine.oci.spec.mounts import masked_paths, mounts, propagation, readonly_paths
 from podlink.engine.oci.spec.namespaces import namespaces
 from podlink.engine.oci.spec.process import process
 from podlink.engine.oci.spec.resources import resources
-from podlink.engine.oci.spec.seccomp import profile
-from podlink.engine.oci.spec.values import ContainerConfig, HostFacts, Placement
+from podlink.engine.oci.spec.seccomp import UNCONFINED, given, profile
+from podlink.engine.oci.spec.values import ContainerConfig, HostFacts, IDRange, Placement
 
 VERSION = "1.0.2"
 SHORT = 12
@@ -38,23 +40,51 @@ def build(config: ContainerConfig, placement: Placement, host: HostFacts) -> dic
         "ociVersion": VERSION,
         "process": process(config, placement.user, granted),
         "root": {"path": str(placement.rootfs), "readonly": config.readonly_rootfs},
-        "hostname": config.hostname or placement.container[:SHORT],
-        "mounts": [mount.document() for mount in mounts(config, host.cgroup_version)],
+        **({"hostname": config.hostname or placement.container[:SHORT]} if placement.uts == "private" else {}),
+        "mounts": [mount.document() for mount in mounts(config, host.cgroup_version, placement.shared_memory)],
         "linux": {
-            "namespaces": namespaces(placement.network, host.cgroup_version),
+            "namespaces": namespaces(placement, host.cgroup_version, user=bool(config.uid_map)),
             "cgroupsPath": placement.cgroup,
-            "resources": resources(config.resources, config.privileged),
-            **(_open(host) if config.privileged else _confined(host, granted.bounding)),
+            "resources": resources(config),
+            **_when_asked(config),
+            **(_open(config, host) if config.privileged else _confined(config, host, granted.bounding)),
         },
     }
 
 
-def _open(host: HostFacts) -> dict[str, Any]:
+def _when_asked(config: ContainerConfig) -> dict[str, Any]:
+    """What a container has only where it was asked for."""
+    found: dict[str, Any] = {
+        "sysctl": dict(config.sysctls),
+        "uidMappings": _mappings(config.uid_map),
+        "gidMappings": _mappings(config.gid_map),
+        "rootfsPropagation": propagation(config),
+        "mountLabel": config.mount_label,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _mappings(ranges: tuple[IDRange, ...]) -> list[dict[str, int]]:
+    return [{"containerID": each.inside, "hostID": each.outside, "size": each.size} for each in ranges]
+
+
+def _open(config: ContainerConfig, host: HostFacts) -> dict[str, Any]:
     """A privileged container sees the host's devices, and nothing is masked or filtered: root on the host in all but name."""
-    return {"devices": devices(host.devices)}
+    return {"devices": devices((*host.devices, *config.devices))}
 
 
-def _confined(host: HostFacts, held: tuple[str, ...]) -> dict[str, Any]:
+def _confined(config: ContainerConfig, host: HostFacts, held: tuple[str, ...]) -> dict[str, Any]:
     """Every other one is shown less than the kernel would show, and may call less than the kernel would answer."""
-    shown = {"maskedPaths": list(MASKED), "readonlyPaths": readonly_paths(host.cgroup_version)}
-    return {"seccomp": profile(host.architecture, held), **shown} if host.seccomp else shown
+    parts: dict[str, Any] = {
+        "devices": devices(config.devices),
+        "seccomp": _filter(config, host, held),
+        "maskedPaths": masked_paths(config),
+        "readonlyPaths": readonly_paths(config, host.cgroup_version),
+    }
+    return {name: value for name, value in parts.items() if value}
+
+
+def _filter(config: ContainerConfig, host: HostFacts, held: tuple[str, ...]) -> dict[str, Any]:
+    if config.seccomp == UNCONFINED or not host.seccomp:
+        return {}
+    return given(json.loads(config.seccomp), host.architecture, held) if config.seccomp else profile(host.architecture, held)

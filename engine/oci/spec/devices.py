@@ -1,6 +1,7 @@
 """`linux.devices`: device nodes to make in /dev. runtime-spec, config-linux.md, "Devices" and "Default Devices".
 
-The runtime itself makes those that every program expects; only a privileged container gets the host's others.
+The runtime itself makes those that every program expects; a privileged container gets the host's others too, any other one those
+that were asked for.
 """
 
 from collections.abc import Iterable
@@ -15,8 +16,9 @@ DEFAULT = frozenset(
 
 
 def devices(found: Iterable[Device]) -> list[dict[str, Any]]:
-    """The list for the host's device nodes."""
-    return [_document(device) for device in found if device.path not in DEFAULT]
+    """The list for these device nodes; of two for one path the later."""
+    by_path = {device.path: device for device in found if device.path not in DEFAULT}
+    return [_document(device) for device in by_path.values()]
 
 
 def _document(device: Device) -> dict[str, Any]:

@@ -8,8 +8,11 @@ The order matters: each is mounted on what the ones before have made.
     │   ├── pts           terminals of its own (newinstance: none of the host's can be opened)
     │   ├── shm           POSIX shared memory
     │   └── mqueue        POSIX message queues
-    └── sys               read-only: it shows, and would set, the host's devices and drivers
-        └── fs/cgroup     read-only: its own control group
+    ├── sys               read-only: it shows, and would set, the host's devices and drivers
+    │   └── fs/cgroup     read-only: its own control group
+    └── …                 tmpfs and volumes, as asked for: the shorter paths first, so that one may lie in another
+
+What is asked for at the place of one of ours takes its place.
 """
 
 from dataclasses import dataclass
@@ -40,6 +43,7 @@ READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trig
 """What /proc would let root change on the host: kernel settings, interrupt routing, and `echo b > /proc/sysrq-trigger`."""
 
 NO_PROGRAMS = ("nosuid", "noexec", "nodev")
+ALL = "ALL"
 TERMINAL_GROUP = 5
 """The group `tty` of every distribution: pseudo terminals belong to it."""
 
@@ -59,27 +63,55 @@ class Mount:
         return document | {"options": list(self.options)} if self.options else document
 
 
-def mounts(config: ContainerConfig, cgroup_version: int) -> list[Mount]:
+def mounts(config: ContainerConfig, cgroup_version: int, shared_memory: str = "") -> list[Mount]:
     """Every mount of the container, in order. A privileged one may write to /sys and to its cgroup.
 
-    Version 1 is shown with `relatime` as the host has it; version 2 needs no more than a new view (its namespace hides the rest).
+    shared_memory: the directory that is its /dev/shm where it shares another's IPC namespace. Version 1 is shown with
+    `relatime` as the host has it; version 2 needs no more than a new view (its namespace hides the rest).
     """
     writable = "rw" if config.privileged else "ro"
-    return [
+    usual = [
         Mount("/proc", "proc", "proc"),
         Mount("/dev", "tmpfs", "tmpfs", ("nosuid", "strictatime", "mode=755", "size=65536k")),
         Mount("/dev/pts", "devpts", "devpts", _terminals()),
-        Mount("/dev/shm", "tmpfs", "shm", (*NO_PROGRAMS, "mode=1777", "size=65536k")),
+        _memory(config, shared_memory),
         Mount("/dev/mqueue", "mqueue", "mqueue", NO_PROGRAMS),
         Mount("/sys", "sysfs", "sysfs", (*NO_PROGRAMS, writable)),
         Mount("/sys/fs/cgroup", "cgroup", "cgroup", (*NO_PROGRAMS, *(("relatime",) if cgroup_version == 1 else ()), writable)),
     ]
+    asked = [Mount(each.destination, "tmpfs", "tmpfs", each.options) for each in config.tmpfs]
+    asked += [Mount(each.destination, "bind", each.source, each.options) for each in config.volumes]
+    taken = {each.destination for each in asked}
+    return [each for each in usual if each.destination not in taken] + sorted(asked, key=lambda each: each.destination.count("/"))
 
 
-def readonly_paths(cgroup_version: int) -> list[str]:
+def propagation(config: ContainerConfig) -> str:
+    """`linux.rootfsPropagation`: a volume passes mounts on only below a root that does. mount_namespaces(7), "SHARED SUBTREES".
+    """
+    words = {word for volume in config.volumes for word in volume.options}
+    if words & {"shared", "rshared"}:
+        return "rshared"
+    return "rslave" if words & {"slave", "rslave"} else ""
+
+
+def masked_paths(config: ContainerConfig) -> list[str]:
+    """`linux.maskedPaths`: the usual ones, and those that were asked for."""
+    return [path for path in (*MASKED, *config.masked) if not {path, ALL} & set(config.unmasked)]
+
+
+def readonly_paths(config: ContainerConfig, cgroup_version: int) -> list[str]:
     """`linux.readonlyPaths`. The mount options of version 1 reach its hierarchies alone: runc 1.1 leaves the tmpfs that holds
     them writable, a corner where a read-only container could keep files, so it is named here."""
-    return [*READONLY, "/sys/fs/cgroup"] if cgroup_version == 1 else list(READONLY)
+    paths = [*READONLY, "/sys/fs/cgroup"] if cgroup_version == 1 else READONLY
+    return [path for path in paths if not {path, ALL} & set(config.unmasked)]
+
+
+def _memory(config: ContainerConfig, shared: str) -> Mount:
+    if config.ipc_mode == "host":
+        return Mount("/dev/shm", "bind", "/dev/shm", ("rbind", *NO_PROGRAMS))
+    if shared:
+        return Mount("/dev/shm", "bind", shared, ("rbind", *NO_PROGRAMS))
+    return Mount("/dev/shm", "tmpfs", "shm", (*NO_PROGRAMS, "mode=1777", f"size={config.shm_size // 1024}k"))
 
 
 def _terminals() -> tuple[str, ...]:

@@ -5,29 +5,33 @@
     uts       its host name
     mount     its tree of mounts, with its own root
     network   its interfaces, addresses, routes and ports
+    user      root inside is nobody in particular outside
     cgroup    its control group looks like the root of them all
 
-A namespace that is not listed is shared with the engine. `user` is one of those: root inside is root outside, less the
-capabilities that were taken away.
+Each is `private` (a new one), `host` (not listed: shared with the engine) or the path of one to join. Where there is no `user`
+among them, root inside is root outside, less the capabilities that were taken away.
 """
 
-ALWAYS = ("pid", "ipc", "uts", "mount")
+from podlink.engine.oci.spec.values import Placement
 
 
-def namespaces(network: str, cgroup_version: int) -> list[dict[str, str]]:
-    """The list for a network that is `private`, `host`, or the path of a namespace to join.
+def namespaces(placement: Placement, cgroup_version: int, *, user: bool = False) -> list[dict[str, str]]:
+    """The list. Raises ValueError for what is neither private, nor host, nor an absolute path.
 
     Version 1 shows a container its own hierarchies by bind mounts, without a namespace: podman's default too.
     """
-    listed = [{"type": kind} for kind in ALWAYS] + _network(network)
+    listed = _one("pid", placement.pid) + _one("ipc", placement.ipc) + _one("uts", placement.uts)
+    listed += _one("mount", "private") + _one("network", placement.network)
+    if user:
+        listed += _one("user", "private")
     return [*listed, {"type": "cgroup"}] if cgroup_version == 2 else listed
 
 
-def _network(network: str) -> list[dict[str, str]]:
-    if network == "host":
+def _one(kind: str, mode: str) -> list[dict[str, str]]:
+    if mode == "host":
         return []
-    if network == "private":
-        return [{"type": "network"}]
-    if not network.startswith("/"):
-        raise ValueError(f"network {network!r} is neither private, nor host, nor the absolute path of a namespace")
-    return [{"type": "network", "path": network}]
+    if mode == "private":
+        return [{"type": kind}]
+    if not mode.startswith("/"):
+        raise ValueError(f"{kind} {mode!r} is neither private, nor host, nor the absolute path of a namespace")
+    return [{"type": kind, "path": mode}]

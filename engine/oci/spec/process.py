@@ -12,10 +12,15 @@ UMASK = 0o022
 def process(config: ContainerConfig, user: User, granted: Granted) -> dict[str, Any]:
     """The `process` object.
 
-    What is not said here is inherited from the engine: resource limits (raising one takes CAP_SYS_RESOURCE, which the engine
-    may lack) and the place in the queue of the out-of-memory killer (lowering it takes the same). `cwd` is made by the
-    runtime where the image has none.
+    A limit that is not said here is inherited from the engine, and so is the place in the queue of the out-of-memory killer.
+    `cwd` is made by the runtime where the image has none.
     """
+    asked: dict[str, Any] = {
+        "rlimits": [{"type": each.kind, "soft": each.soft, "hard": each.hard} for each in config.rlimits],
+        "oomScoreAdj": config.oom_score_adj,
+        "apparmorProfile": config.apparmor_profile,
+        "selinuxLabel": config.process_label,
+    }
     return {
         "terminal": False,
         "user": {"uid": user.uid, "gid": user.gid, "umask": UMASK, "additionalGids": list(user.additional_gids)},
@@ -23,5 +28,6 @@ def process(config: ContainerConfig, user: User, granted: Granted) -> dict[str, 
         "env": list(config.env),
         "cwd": config.cwd,
         "capabilities": sets(granted, user.uid),
-        "noNewPrivileges": False,
+        "noNewPrivileges": config.no_new_privileges,
+        **{name: value for name, value in asked.items() if value not in ([], "", None)},
     }

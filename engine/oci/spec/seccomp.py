@@ -19,7 +19,7 @@ filter can look.
     unshare: unshare(0x40000000): Operation not permitted
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from podlink.engine.oci.spec.syscalls import ALLOWED, GATED, REFUSED
@@ -39,6 +39,12 @@ listed ends the program. A machine that is missing here filters its own calls al
 Each one costs every start some ten milliseconds, in which the runtime compiles the tables again for it. The x32 calls are not
 worth that: kernels are built without them, or with them switched off.
 """
+
+GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386"}
+"""Architectures as the files of podman and docker spell them, by `uname -m`."""
+RULE = ("names", "action", "errnoRet", "args")
+"""The keys of a rule that the runtime-spec knows."""
+UNCONFINED = "unconfined"
 
 NEW_NAMESPACES = {
     "CLONE_NEWNS": 0x0002_0000,
@@ -106,3 +112,30 @@ def _equal(index: int, value: int) -> dict[str, Any]:
 def _masked(index: int, mask: int, value: int) -> dict[str, Any]:
     """Whether the argument's bits under `mask` are `value`. The spec calls the mask `value` and the value `valueTwo`."""
     return {"index": index, "value": mask, "valueTwo": value, "op": "SCMP_CMP_MASKED_EQ"}
+
+
+def given(document: Mapping[str, Any], architecture: str, held: Collection[str]) -> dict[str, Any]:
+    """The filter that somebody brings, in the form of the runtime-spec.
+
+    Files of podman and docker say more: rules that hold only with a capability or on an architecture (`includes`,
+    `excludes`), and a table of architectures (`archMap`). Both are resolved here, for this container.
+    """
+    kept = {name: document[name] for name in ("defaultAction", "defaultErrnoRet", "architectures", "flags") if document.get(name)}
+    if listed := _architectures(document.get("archMap") or (), architecture):
+        kept["architectures"] = listed
+    rules = [
+        rule for rule in document.get("syscalls") or () if _applies(rule, GO_NAMES.get(architecture, architecture), set(held))
+    ]
+    return kept | {"syscalls": [{name: rule[name] for name in RULE if rule.get(name) is not None} for rule in rules]}
+
+
+def _architectures(table: Iterable[Mapping[str, Any]], architecture: str) -> list[str]:
+    native = ARCHITECTURES.get(architecture, ("",))[0]
+    return next((([native, *(each.get("subArchitectures") or ())]) for each in table if each.get("architecture") == native), [])
+
+
+def _applies(rule: Mapping[str, Any], architecture: str, held: set[str]) -> bool:
+    includes, excludes = rule.get("includes") or {}, rule.get("excludes") or {}
+    wanted = set(includes.get("caps") or ()) <= held and architecture in (includes.get("arches") or (architecture,))
+    unwanted = set(excludes.get("caps") or ()) & held or architecture in (excludes.get("arches") or ())
+    return wanted and not unwanted

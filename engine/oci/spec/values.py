@@ -5,15 +5,94 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceValue:
+    """A block device and a figure for it: a weight, or bytes or operations a second."""
+
+    major: int
+    minor: int
+    value: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """Limits of the container's cgroup; 0 is no limit. memory: bytes; quota and period: microseconds."""
+    """Limits of the container's cgroup; 0, empty and None are no limit. Sizes in bytes; quotas and periods in microseconds.
+
+    memory_swap: memory and swap together, -1 for no limit of the two. cpuset: lists such as `0-3,6`.
+    """
 
     memory: int = 0
+    memory_reservation: int = 0
+    memory_swap: int = 0
+    memory_swappiness: int | None = None
+    disable_oomkiller: bool = False
     cpu_shares: int = 0
     cpu_quota: int = 0
     cpu_period: int = 0
+    cpu_rt_runtime: int = 0
+    cpu_rt_period: int = 0
+    cpuset_cpus: str = ""
+    cpuset_mems: str = ""
     pids_limit: int = 0
+    blkio_weight: int = 0
+    blkio_weight_device: tuple[DeviceValue, ...] = ()
+    device_read_bps: tuple[DeviceValue, ...] = ()
+    device_write_bps: tuple[DeviceValue, ...] = ()
+    device_read_iops: tuple[DeviceValue, ...] = ()
+    device_write_iops: tuple[DeviceValue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rlimit:
+    """A limit of each process: getrlimit(2). kind: `RLIMIT_NOFILE`, …; 2**64-1 is no limit."""
+
+    kind: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """A directory or file of the host that is seen inside. options: as mount(8) has them, `ro` or `rw` among them.
+
+    seed: whether it is filled, at the first start, with what the image has at its place.
+    """
+
+    source: str
+    destination: str
+    options: tuple[str, ...] = ()
+    seed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tmpfs:
+    """A file system in memory. options: as mount(8) has them."""
+
+    destination: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IDRange:
+    """`size` IDs, from `inside` in the container to `outside` on the host: user_namespaces(7)."""
+
+    inside: int
+    outside: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device node. type: `c` or `b`; mode: permission bits; access: of `rwm` (read, write, mknod) what is allowed."""
+
+    path: str
+    type: str
+    major: int
+    minor: int
+    mode: int
+    uid: int = 0
+    gid: int = 0
+    access: str = "rwm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +101,11 @@ class ContainerConfig:
 
     args: the argv of init (entrypoint, then command). env: `NAME=value`. user: as asked or as the image says, unresolved
     (`name`, `uid:gid`, …). net_mode: `private`, `none` or `host`. stop_timeout: seconds.
+
+    pid_mode, ipc_mode, uts_mode, userns_mode: `private`, `host`, `container:ID`, `ns:PATH`; an absent user namespace is the
+    host's. seccomp: a filter as JSON (config-linux.md, "Seccomp"), `unconfined`, or empty for our own.
+    oom_score_adj: None is the engine's own. shm_size: bytes. masked, unmasked: paths beyond, or less than, the usual ones;
+    `ALL` among the latter unmasks every one.
     """
 
     args: tuple[str, ...]
@@ -43,6 +127,29 @@ class ContainerConfig:
     labels: Mapping[str, str] = field(default_factory=dict)
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    group_add: tuple[str, ...] = ()
+    rlimits: tuple[Rlimit, ...] = ()
+    oom_score_adj: int | None = None
+    no_new_privileges: bool = False
+    apparmor_profile: str = ""
+    process_label: str = ""
+    mount_label: str = ""
+    seccomp: str = ""
+    security_opts: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
+    unmasked: tuple[str, ...] = ()
+    pid_mode: str = "private"
+    ipc_mode: str = "private"
+    uts_mode: str = "private"
+    userns_mode: str = "host"
+    uid_map: tuple[IDRange, ...] = ()
+    gid_map: tuple[IDRange, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    tmpfs: tuple[Tmpfs, ...] = ()
+    devices: tuple[Device, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    shm_size: int = 64 * 2**20
+    cgroup_parent: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,34 +166,27 @@ class HostFacts:
     """What the spec must know of the host. Read once when the engine opens; a value, so that the spec stays pure.
 
     capabilities: those that this process may hand on (its bounding set), upper case with `CAP_`.
-    architecture: `uname -m`. devices: the host's device nodes, for privileged containers.
+    architecture: `uname -m`. devices: the host's device nodes, for privileged containers. controls: the names of the control
+    files that cgroups have here, `memory.swappiness` or `io.weight`. rlimits: the engine's own, which a container inherits.
     """
 
     cgroup_version: int = 2
     capabilities: frozenset[str] = frozenset()
     architecture: str = "x86_64"
     seccomp: bool = True
-    devices: tuple["Device", ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
-    """A device node. type: `c` or `b`; mode: permission bits."""
-
-    path: str
-    type: str
-    major: int
-    minor: int
-    mode: int
-    uid: int = 0
-    gid: int = 0
+    devices: tuple[Device, ...] = ()
+    selinux: bool = False
+    apparmor: bool = False
+    controls: frozenset[str] = frozenset()
+    rlimits: tuple[Rlimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where this start happens: the container's ID, its mounted root, whom init runs as, its cgroup and network.
+    """Where this start happens: the container's ID, its mounted root, whom init runs as, its cgroup and namespaces.
 
-    cgroup: absolute path below each hierarchy's root, `/podlink/4f1d…`. network: `private`, `host` or a path of /proc or nsfs.
+    cgroup: absolute path below each hierarchy's root, `/podlink/4f1d…`. network, pid, ipc, uts: `private`, `host` or a path
+    of /proc or nsfs. shared_memory: the /dev/shm of the container whose IPC namespace is joined.
     """
 
     container: str
@@ -94,3 +194,7 @@ class Placement:
     user: User
     cgroup: str
     network: str
+    pid: str = "private"
+    ipc: str = "private"
+    uts: str = "private"
+    shared_memory: str = ""
