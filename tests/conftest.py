@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from registry_server import running_registry
 
 
 @cache
@@ -38,7 +40,17 @@ def has_overlay() -> bool:
         return done.returncode == 0
 
 
-PROBES: dict[str, Callable[[], bool]] = {"root": is_root, "runc": has_runc, "overlay": has_overlay}
+def installed(program: str) -> Callable[[], bool]:
+    return lambda: shutil.which(program) is not None
+
+
+PROBES: dict[str, Callable[[], bool]] = {
+    "root": is_root,
+    "runc": has_runc,
+    "overlay": has_overlay,
+    "docker-registry": installed("docker-registry"),
+    "skopeo": installed("skopeo"),
+}
 
 
 def lacking(name: str) -> bool:
@@ -59,6 +71,41 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             for name in mark.args:
                 if lacking(name):
                     item.add_marker(pytest.mark.skip(reason=f"this host has no {name}"))
+
+
+@pytest.fixture
+def registry(tmp_path: Path, registries_conf: Callable[[str], Path]) -> Iterator[str]:
+    """The address of a plain, empty registry that ends with the test. registries.conf calls it insecure, and searches it alone.
+    Whoever asks for it is marked needs("docker-registry")."""
+    with running_registry(tmp_path / "registry") as address:
+        registries_conf(f'unqualified-search-registries = ["{address}"]\n[[registry]]\nlocation = "{address}"\ninsecure = true\n')
+        yield address
+
+
+@pytest.fixture
+def registries_conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Write the registries.conf that counts in this test. Nothing that this host or its user has configured does."""
+    path = tmp_path / "registries.conf"
+
+    def write(text: str) -> Path:
+        path.write_text(text)
+        return path
+
+    for name in (
+        "REGISTRY_AUTH_FILE",
+        "DOCKER_CONFIG",
+        "XDG_CONFIG_HOME",
+        "http_proxy",
+        "https_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(path))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
+    write("unqualified-search-registries = []\n")
+    return write
 
 
 def busybox_entries() -> list[tuple[str, str]]:

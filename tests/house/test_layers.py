@@ -96,6 +96,7 @@ HOMES = {
     "prctl": "podlink.engine.linux.process",
     "sqlalchemy": "podlink.engine.state",
     "sqlite3": "podlink.engine.state",
+    "urllib3": "podlink.engine.oci.distribution",
 }
 """Libraries that only one module, or the modules of one package, may know."""
 
