@@ -21,7 +21,7 @@ from podlink.engine.host import Host
 from podlink.engine.images.collect import collect
 from podlink.engine.linux import facts
 from podlink.engine.network.local import LocalNetwork
-from podlink.engine.oci.spec.values import Device, HostFacts
+from podlink.engine.oci.spec.values import Device, HostFacts, Rlimit
 from podlink.engine.runtime.base import Runtime
 from podlink.engine.state.state import State
 from podlink.engine.storage.content import Content
@@ -185,13 +185,21 @@ def _facts(config: Config) -> HostFacts:
     """What the spec must know of the host. An emulated host is a made-up one: the same on every machine."""
     if config.runtime == "emulator":
         return HostFacts(cgroup_version=2, capabilities=frozenset(facts.every_capability()))
-    found = facts.read()
+    found = facts.read(f"/{config.cgroup_parent}")
     return HostFacts(
         cgroup_version=found.cgroup_version,
         capabilities=found.capabilities,
         architecture=found.architecture,
         seccomp=found.seccomp,
         devices=tuple(Device(**vars(each)) for each in found.devices),
+        selinux=found.selinux,
+        apparmor=found.apparmor,
+        controls=found.controls,
+        rlimits=tuple(Rlimit(kind, soft, hard) for kind, (soft, hard) in found.rlimits.items()),
+        oom_score_adj=found.oom_score_adj,
+        processors=found.processors,
+        memory_nodes=found.memory_nodes,
+        realtime_budget=found.realtime_budget,
     )
 
 

@@ -5,7 +5,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from podlink.engine.containers.request import CreateRequest, refuse_unbuilt
+from podlink.engine.containers.fill import make_volumes
+from podlink.engine.containers.found import find_named
+from podlink.engine.containers.request import CreateRequest, refuse_unbuilt, spread
 from podlink.engine.containers.settle import settle
 from podlink.engine.errors import ErrorOccurred, ImageNotFound, InvalidRequest, NameInUse
 from podlink.engine.host import Host
@@ -13,7 +15,6 @@ from podlink.engine.ids import new_id, new_name
 from podlink.engine.images.lookup import find_image
 from podlink.engine.oci.image.config import ImageConfig
 from podlink.engine.oci.spec.capabilities import resolve
-from podlink.engine.oci.spec.resources import validate
 from podlink.engine.oci.spec.values import ContainerConfig
 from podlink.engine.state.containers import Container
 from podlink.engine.state.images import Image
@@ -27,16 +28,18 @@ def create(host: Host, request: CreateRequest) -> str:
     Raises ImageNotFound; NotHonoured or InvalidRequest, naming the field; NameInUse, naming the holder.
     """
     refuse_unbuilt(request)
+    request = spread(request)
     image = _image_of(host, request)
     container = new_id(host.chooser)
-    config = settle(request, ImageConfig.parse(image.config).runtime(), container, platform.node())
+    settings = ImageConfig.parse(image.config).runtime()
+    config = settle(request, settings, container, platform.node(), find_named(host, request, settings, container))
     resolve(config.cap_add, config.cap_drop, config.privileged, host.facts.capabilities)
-    validate(config.resources)
     layers = tuple(layer.chain for layer in image.layers)
     with host.state.locks.hold(container), ExitStack() as undo:
         directory = host.directory(container)
         undo.callback(shutil.rmtree, directory, ignore_errors=True)
         directory.mkdir(parents=True)
+        make_volumes(host, container, config, undo)
         undo.callback(host.storage.delete, container)
         host.storage.create(container, layers)
         _record(host, request, image, container, config)

@@ -10,18 +10,17 @@ from typing import Any
 from podlink.engine.containers.lifecycle import LIVE
 from podlink.engine.containers.list import Summary, get_container
 from podlink.engine.containers.logs import FILE
+from podlink.engine.containers.modes import dependencies
 from podlink.engine.containers.users import resolve_user
 from podlink.engine.errors import EngineError
 from podlink.engine.host import Host
 from podlink.engine.oci.image.times import rfc3339
-from podlink.engine.oci.spec.values import ContainerConfig
+from podlink.engine.oci.spec.values import ContainerConfig, Device, DeviceValue
 from podlink.engine.state.containers import Container, Status
 
 NEVER = "0001-01-01T00:00:00Z"
 """The moment of what has not happened, as programs of the time write it."""
 OCI_VERSION = "1.0.2"
-SHM_SIZE = 64 * 2**20
-"""Bytes of /dev/shm, as `oci.spec.mounts` has it."""
 
 
 def inspect_container(host: Host, name: str) -> dict[str, Any]:
@@ -44,15 +43,15 @@ def inspect_container(host: Host, name: str) -> dict[str, Any]:
         "Name": container.name,
         "RestartCount": 0,
         "Driver": host.storage.name,
-        "MountLabel": "",
-        "ProcessLabel": "",
-        "AppArmorProfile": "",
+        "MountLabel": container.config.mount_label,
+        "ProcessLabel": container.config.process_label,
+        "AppArmorProfile": container.config.apparmor_profile,
         "ExecIDs": [],
         "GraphDriver": {"Name": host.storage.name, "Data": host.storage.place(container.id)},
         "SizeRw": seen.rw_size,
         "SizeRootFs": container.root_size + seen.rw_size,
         "Mounts": _mounts(seen),
-        "Dependencies": [],
+        "Dependencies": dependencies(container.config),
         "NetworkSettings": _network(seen),
         "HostConfig": _host_config(host, container.config),
         "Config": _config(host, container),
@@ -121,51 +120,60 @@ def _host_config(host: Host, config: ContainerConfig) -> dict[str, Any]:
         "DNSOptions": [],
         "DNSSearch": [],
         "ExtraHosts": [],
-        "GroupAdd": [],
-        "IpcMode": "private",
+        "GroupAdd": list(config.group_add),
+        "IpcMode": config.ipc_mode,
         "Cgroup": "",
-        "OomScoreAdj": None,
-        "PidMode": "private",
+        "OomScoreAdj": config.oom_score_adj,
+        "PidMode": config.pid_mode,
         "Privileged": config.privileged,
         "PublishAllPorts": False,
         "ReadonlyRootfs": config.readonly_rootfs,
-        "SecurityOpt": [],
-        "UTSMode": "private",
-        "UsernsMode": "host",
-        "ShmSize": SHM_SIZE,
+        "SecurityOpt": list(config.security_opts),
+        "UTSMode": config.uts_mode,
+        "UsernsMode": config.userns_mode,
+        "ShmSize": config.shm_size,
         "Runtime": host.runtime.name,
         "ConsoleSize": None,
         "CpuShares": resources.cpu_shares or None,
         "Memory": resources.memory,
         "NanoCpus": 0,
-        "CgroupParent": host.config.cgroup_parent,
-        "BlkioWeight": None,
-        "BlkioWeightDevice": [],
-        "BlkioDeviceReadBps": [],
-        "BlkioDeviceWriteBps": [],
-        "BlkioDeviceReadIOps": [],
-        "BlkioDeviceWriteIOps": [],
+        "CgroupParent": config.cgroup_parent or host.config.cgroup_parent,
+        "BlkioWeight": resources.blkio_weight or None,
+        "BlkioWeightDevice": [each | {"leafWeight": 0} for each in _figures("weight", resources.blkio_weight_device)],
+        "BlkioDeviceReadBps": _figures("rate", resources.device_read_bps),
+        "BlkioDeviceWriteBps": _figures("rate", resources.device_write_bps),
+        "BlkioDeviceReadIOps": _figures("rate", resources.device_read_iops),
+        "BlkioDeviceWriteIOps": _figures("rate", resources.device_write_iops),
         "CpuPeriod": resources.cpu_period or None,
         "CpuQuota": resources.cpu_quota or None,
-        "CpuRealtimePeriod": None,
-        "CpuRealtimeRuntime": None,
-        "CpuSetCpus": "",
-        "CpuSetMems": "",
-        "Devices": [],
+        "CpuRealtimePeriod": resources.cpu_rt_period or None,
+        "CpuRealtimeRuntime": resources.cpu_rt_runtime or None,
+        "CpuSetCpus": resources.cpuset_cpus,
+        "CpuSetMems": resources.cpuset_mems,
+        "Devices": [_device(each) for each in config.devices],
         "DiskQuota": 0,
         "KernelMemory": None,
-        "MemoryReservation": None,
-        "MemorySwap": None,
-        "MemorySwappiness": None,
-        "OomKillDisable": None,
+        "MemoryReservation": resources.memory_reservation or None,
+        "MemorySwap": resources.memory_swap or None,
+        "MemorySwappiness": resources.memory_swappiness,
+        "OomKillDisable": resources.disable_oomkiller or None,
         "PidsLimit": resources.pids_limit or None,
-        "Ulimits": [],
+        "Ulimits": [f"{each.kind.removeprefix('RLIMIT_').lower()}={each.soft}:{each.hard}" for each in config.rlimits],
         "CpuCount": 0,
         "CpuPercent": 0,
         "IOMaximumIOps": 0,
         "IOMaximumBandwidth": 0,
-        "Tmpfs": [],
+        "Tmpfs": [f"{each.destination}:{','.join(each.options)}" for each in config.tmpfs],
     }
+
+
+def _figures(figure: str, values: tuple[DeviceValue, ...]) -> list[dict[str, int]]:
+    return [{"major": each.major, "minor": each.minor, figure: each.value} for each in values]
+
+
+def _device(device: Device) -> dict[str, Any]:
+    place = {"path": device.path, "type": device.type, "major": device.major, "minor": device.minor}
+    return place | {"fileMode": device.mode, "uid": device.uid, "gid": device.gid}
 
 
 def _config(host: Host, container: Container) -> dict[str, Any]:
@@ -183,7 +191,7 @@ def _config(host: Host, container: Container) -> dict[str, Any]:
         "Env": list(config.env),
         "Cmd": list(config.args),
         "Image": container.image_name,
-        "Volumes": {},
+        "Volumes": {each.destination: {} for each in config.volumes},
         "WorkingDir": config.cwd,
         "Entrypoint": " ".join(config.entrypoint),
         "Labels": dict(config.labels),

@@ -2,9 +2,11 @@
 
 from podlink.engine.containers.discard import discard
 from podlink.engine.containers.lifecycle import LEGAL, LIVE, locked, require, truth
+from podlink.engine.containers.modes import dependencies
 from podlink.engine.containers.stop import stop
 from podlink.engine.errors import ContainerNotFound, EngineError, ErrorOccurred, InvalidState
 from podlink.engine.host import Host
+from podlink.engine.state.containers import Container
 
 ATTEMPTS = 5
 """How often somebody else may start the container again between our stop and our removal."""
@@ -20,6 +22,7 @@ def remove(host: Host, name: str, force: bool = False) -> str:
         try:
             with locked(host, container) as row:
                 if row.status in LEGAL["remove"] - LIVE:
+                    _refuse_where_needed(host, row)
                     discard(host, row)
                     return container
                 if not force:
@@ -48,3 +51,9 @@ def delete_stopped(host: Host) -> list[str]:
     if stayed:
         raise ErrorOccurred(f"removed {len(gone)} containers ({', '.join(gone)}); not removed: {', '.join(stayed)}")
     return gone
+
+
+def _refuse_where_needed(host: Host, row: Container) -> None:
+    """Raise InvalidState for a container whose namespaces others are to join: without it they could never start."""
+    if needing := [each.name for each in host.state.containers.all() if row.id in dependencies(each.config)]:
+        raise InvalidState(f"container {row.name} shares its namespaces with {', '.join(needing)}; remove {needing[0]} first")

@@ -5,7 +5,7 @@ is refused by name; none is ever ignored.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 from podlink.engine.errors import InvalidRequest, NotHonoured
 
@@ -130,26 +130,38 @@ class CreateRequest:
 HONOURED = frozenset(
     {"cap_add", "cap_drop", "command", "detach", "entrypoint", "env", "hostname", "image", "image_id", "labels", "name"}
     | {"net_mode", "network", "privileged", "quiet", "readonly_rootfs", "resources", "rm", "stop_signal", "stop_timeout"}
-    | {"user", "work_dir"}
+    | {"user", "work_dir", "args", "group_add", "no_new_privs", "apparmor_profile", "seccomp_profile_path", "security_opts"}
+    | {"mount_label", "process_label", "pid_mode", "ipc_mode", "uts_mode", "volumes", "tmpfs", "devices", "shm_dir", "sys_ctl"}
+    | {"builtin_imgvolumes", "image_volume_type", "cgroup_parent"}
 )
 """The fields of CreateRequest that do what they say. The others are refused when they are asked for."""
-
-HONOURED_RESOURCES = frozenset({"memory", "cpu_shares", "cpu_quota", "cpu_period", "pids_limit"})
 
 
 def refuse_unbuilt(request: CreateRequest) -> None:
     """Raise NotHonoured, naming the field, for the first field that is asked for and not honoured yet."""
-    for prefix, value, honoured in (("", request, HONOURED), ("resources.", request.resources, HONOURED_RESOURCES)):
-        for each in fields(value):
-            if each.name not in honoured and _asked(prefix + each.name, getattr(value, each.name)):
-                raise NotHonoured(prefix + each.name, "not built yet; leave it out or at its zero value")
+    if request.pod:
+        raise NotHonoured("pod", "this engine has no pods; share namespaces by pid_mode, ipc_mode and net_mode instead")
+    for each in fields(request):
+        if each.name not in HONOURED and _asked(getattr(request, each.name)):
+            raise NotHonoured(each.name, "not built yet; leave it out or at its zero value")
 
 
-def _asked(name: str, value: object) -> bool:
-    """Whether a field differs from its zero value; for memory_swappiness -1 is a zero value too."""
-    if isinstance(value, IDMappingOptions):
-        return value != IDMappingOptions()
-    return bool(value) and not (name == "resources.memory_swappiness" and value == -1)
+def _asked(value: object) -> bool:
+    """Whether a field differs from its zero value."""
+    return value != IDMappingOptions() if isinstance(value, IDMappingOptions) else bool(value)
+
+
+def spread(request: CreateRequest) -> CreateRequest:
+    """Clients of the time also put image and command into `args`: with an empty `image`, the first word is the image and the rest
+    the command. Where both are given they must agree. Raises InvalidRequest."""
+    if not request.args:
+        return request
+    image, *command = request.args
+    if request.image and request.image != image:
+        raise InvalidRequest(f"args: its first word, {image!r}, is the image, and image says {request.image!r}; drop one")
+    if command and request.command and list(request.command) != command:
+        raise InvalidRequest("args: the words after the image are the command, and command says something else; drop one")
+    return replace(request, image=image, command=command or request.command)
 
 
 def network_mode(request: CreateRequest) -> str:

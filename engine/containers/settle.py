@@ -3,32 +3,44 @@
 import re
 import signal
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
-from podlink.engine.containers.request import CreateRequest, ResourceRequest, network_mode
+from podlink.engine.containers.found import Found
+from podlink.engine.containers.modes import check_sysctls
+from podlink.engine.containers.request import CreateRequest, network_mode
 from podlink.engine.errors import InvalidRequest
 from podlink.engine.ids import NAME
-from podlink.engine.oci.spec.values import ContainerConfig, Resources
+from podlink.engine.oci.spec.values import ContainerConfig
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 STOP_TIMEOUT = 10
 """Seconds between the stop signal and SIGKILL where nobody says otherwise."""
+SHM_SIZE = 64 * 2**20
+"""Bytes of /dev/shm."""
 HOSTNAME_MAX = 64
 """sethostname(2): longer names are refused by the kernel."""
 
 
-def settle(request: CreateRequest, image: Mapping[str, Any], container: str, host_name: str) -> ContainerConfig:
+def settle(
+    request: CreateRequest, image: Mapping[str, Any], container: str, host_name: str, found: Found | None = None
+) -> ContainerConfig:
     """The container's settings. image: the `config` object of the OCI image configuration; host_name: for net_mode host.
+
+    found: what the request names on the host; None where it names nothing.
 
     Raises InvalidRequest, naming the field, for what makes no sense, and NotHonoured for what is not built.
     """
     check_name(request.name)
+    found = found or Found()
     mode = network_mode(request)
-    hostname = _hostname(request.hostname) or (host_name if mode == "host" else container[:12])
+    hostname = _hostname(request.hostname) or (host_name if "host" in (mode, found.uts_mode) else container[:12])
+    if request.hostname and found.uts_mode != "private":
+        raise InvalidRequest(f"hostname: with uts_mode {request.uts_mode} the name belongs to somebody else; drop one of the two")
     entrypoint, command = _entrypoint(request, image), _command(request, image)
     if not entrypoint and not command:
         raise InvalidRequest("command: neither the request nor the image says what to run")
-    return ContainerConfig(
+    config = ContainerConfig(
         args=_text("command", (*entrypoint, *command)),
         env=environment(image.get("Env") or (), request.env, hostname),
         cwd=_directory(request.work_dir or image.get("WorkingDir") or "/"),
@@ -39,7 +51,7 @@ def settle(request: CreateRequest, image: Mapping[str, Any], container: str, hos
         cap_add=tuple(request.cap_add),
         cap_drop=tuple(request.cap_drop),
         privileged=request.privileged,
-        resources=_resources(request.resources),
+        resources=found.resources,
         stop_signal=_stop_signal(request.stop_signal, image.get("StopSignal") or ""),
         stop_timeout=_natural("stop_timeout", request.stop_timeout) or STOP_TIMEOUT,
         rm=request.rm,
@@ -48,7 +60,38 @@ def settle(request: CreateRequest, image: Mapping[str, Any], container: str, hos
         labels={**(image.get("Labels") or {}), **request.labels},
         entrypoint=entrypoint,
         command=command,
+        **_of_the_host(request, found),
     )
+    check_sysctls(config)
+    return config
+
+
+def _of_the_host(request: CreateRequest, found: Found) -> dict[str, Any]:
+    """The settings that stand for something on the host."""
+    confinement = {each.name: getattr(found.confinement, each.name) for each in fields(found.confinement)}
+    return confinement | {
+        "group_add": tuple(request.group_add),
+        "rlimits": found.rlimits,
+        "oom_score_adj": found.oom_score_adj,
+        "security_opts": tuple(request.security_opts),
+        "pid_mode": found.pid_mode,
+        "ipc_mode": found.ipc_mode,
+        "uts_mode": found.uts_mode,
+        "volumes": found.volumes,
+        "tmpfs": found.tmpfs,
+        "devices": found.devices,
+        "sysctls": dict(request.sys_ctl),
+        "shm_size": _natural("resources.shm_size", request.resources.shm_size) or SHM_SIZE,
+        "cgroup_parent": _cgroup(request.cgroup_parent),
+    }
+
+
+def _cgroup(path: str) -> str:
+    """The path below the root of each hierarchy, without slashes around it."""
+    parts = [part for part in path.split("/") if part]
+    if {".", ".."} & set(parts) or "\0" in path or (path and not parts):
+        raise InvalidRequest(f"cgroup_parent: {path!r} is not the path of a cgroup")
+    return "/".join(parts)
 
 
 def check_name(name: str) -> None:
@@ -97,16 +140,6 @@ def _hostname(name: str) -> str:
     if len(name) > HOSTNAME_MAX or not re.fullmatch(r"[A-Za-z0-9._-]*", name):
         raise InvalidRequest(f"hostname: {name!r} is not a host name of at most {HOSTNAME_MAX} letters, digits, dots and hyphens")
     return name
-
-
-def _resources(asked: ResourceRequest) -> Resources:
-    return Resources(
-        memory=asked.memory,
-        cpu_shares=asked.cpu_shares,
-        cpu_quota=asked.cpu_quota,
-        cpu_period=asked.cpu_period,
-        pids_limit=asked.pids_limit,
-    )
 
 
 def _natural(field: str, value: int) -> int:

@@ -3,7 +3,9 @@
 from contextlib import ExitStack
 from pathlib import Path
 
+from podlink.engine.containers.fill import fill_volumes
 from podlink.engine.containers.lifecycle import locked, require
+from podlink.engine.containers.modes import joined, namespace
 from podlink.engine.containers.users import resolve_user
 from podlink.engine.host import Host
 from podlink.engine.oci.spec.build import build
@@ -24,6 +26,7 @@ def start(host: Host, name: str) -> str:
         directory.mkdir(parents=True, exist_ok=True)
         undo.callback(host.storage.unmount, container.id)
         rootfs = host.storage.mount(container.id)
+        fill_volumes(container.config, rootfs)
         undo.callback(host.network.detach, container.id)
         attachment = host.network.attach(container.id, container.config.net_mode)
         launch = _launch(host, container, rootfs, attachment.namespace)
@@ -38,18 +41,23 @@ def start(host: Host, name: str) -> str:
 
 
 def _launch(host: Host, container: Container, rootfs: Path, network: str) -> Launch:
+    config = container.config
     placement = Placement(
         container=container.id,
         rootfs=rootfs,
-        user=resolve_user(rootfs, container.config.user),
-        cgroup=f"/{host.config.cgroup_parent}/{container.id}",
+        user=resolve_user(rootfs, config.user, config.group_add),
+        cgroup=f"/{config.cgroup_parent or host.config.cgroup_parent}/{container.id}",
         network=network,
+        pid=namespace(host, "pid_mode", config.pid_mode, "pid"),
+        ipc=namespace(host, "ipc_mode", config.ipc_mode, "ipc"),
+        uts=namespace(host, "uts_mode", config.uts_mode, "uts"),
+        shared_memory=host.runtime.shared_memory(joined(config.ipc_mode)),
     )
     return Launch(
         container=container.id,
         number=container.start + 1,
         rootfs=rootfs,
         directory=host.directory(container.id),
-        spec=build(container.config, placement, host.facts),
+        spec=build(config, placement, host.facts),
         cleanup=(*host.cleanup, container.id),
     )

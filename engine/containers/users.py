@@ -3,7 +3,8 @@
 The files are the image's and hostile: they are read without leaving the root file system, and bounded. passwd(5), group(5).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from podlink.engine.errors import InvalidRequest
@@ -15,11 +16,12 @@ HIGHEST_ID = 2**32 - 2
 """(uid_t) -1 means "no change" to the kernel; see setresuid(2)."""
 
 
-def resolve_user(rootfs: Path, text: str) -> User:
-    """The numbers behind `text`. Raises InvalidRequest, naming the user, for one that the image does not know."""
-    passwd = _rows(rootfs, "/etc/passwd", 7)
-    groups = _rows(rootfs, "/etc/group", 4)
-    return find_user(text, list(passwd), list(groups))
+def resolve_user(rootfs: Path, text: str, more: Sequence[str] = ()) -> User:
+    """The numbers behind `text`, and behind `more` groups. Raises InvalidRequest, naming what the image does not know."""
+    passwd, groups = list(_rows(rootfs, "/etc/passwd", 7)), list(_rows(rootfs, "/etc/group", 4))
+    user = find_user(text, passwd, groups)
+    added = {_group(name, groups, "group_add") for name in more}
+    return replace(user, additional_gids=tuple(sorted({*user.additional_gids, *added})))
 
 
 def find_user(text: str, passwd: list[list[str]], groups: list[list[str]]) -> User:
@@ -39,16 +41,16 @@ def find_user(text: str, passwd: list[list[str]], groups: list[list[str]]) -> Us
     return User(uid=uid, gid=gid, additional_gids=tuple(sorted(set(member) - {gid})))
 
 
-def _group(name: str, groups: list[list[str]]) -> int:
+def _group(name: str, groups: list[list[str]], field: str = "user") -> int:
     row = next((row for row in groups if row[0] == name), None)
     if row is None and not name.isdecimal():
-        raise InvalidRequest(f"user: the image's /etc/group has no group {name!r}")
-    return _number(row[2] if row else name)
+        raise InvalidRequest(f"{field}: the image's /etc/group has no group {name!r}")
+    return _number(row[2] if row else name, field)
 
 
-def _number(text: str) -> int:
+def _number(text: str, field: str = "user") -> int:
     if not (text.isdecimal() and len(text) <= 10 and int(text) <= HIGHEST_ID):
-        raise InvalidRequest(f"user: {text!r} is not an ID from 0 to {HIGHEST_ID}")
+        raise InvalidRequest(f"{field}: {text!r} is not an ID from 0 to {HIGHEST_ID}")
     return int(text)
 
 

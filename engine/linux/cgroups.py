@@ -13,6 +13,7 @@ Nothing here touches anything outside that path. What is gone already is no erro
 import errno
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -62,6 +63,43 @@ def read(path: Path) -> str | None:
         if error.errno in GONE:
             return None
         raise
+
+
+def controls(parent: str, root: Path = ROOT) -> frozenset[str]:
+    """The names of the control files that a cgroup below `parent` has, seen in one that is made and removed again.
+
+    The root of a hierarchy lacks many of them, so looking there is not enough. Empty where no cgroup can be made.
+    """
+    probe = f"{parent}/probe-{os.getpid()}-{threading.get_ident()}"
+    found: set[str] = set()
+    try:
+        for path in _distinct(paths(probe, root)):
+            path.mkdir(parents=True)
+            if version(root) == 2:
+                _enable_all(path.parent, root)
+            found.update(entry.name for entry in path.iterdir() if entry.is_file())
+    except OSError:
+        return frozenset()
+    finally:
+        with suppress(OSError):
+            remove(probe, root)
+    return frozenset(found)
+
+
+def _enable_all(path: Path, root: Path) -> None:
+    """Have the children of this cgroup, and of those above it, get every controller that there is: cgroups(7), "Enabling and
+    disabling controllers". The runtime does the same for each container."""
+    for folder in reversed([path, *(above for above in path.parents if above.is_relative_to(root))]):
+        for controller in (read(folder / "cgroup.controllers") or "").split():
+            with suppress(OSError):  # one that is busy elsewhere, or in a cgroup that has processes of its own
+                _write(folder / "cgroup.subtree_control", f"+{controller}", quietly=True)
+
+
+def realtime_budget(cgroup: str, root: Path = ROOT) -> int:
+    """Microseconds of realtime in each period that this cgroup of version 1 may use and hand on."""
+    places = {} if version(root) == 2 else paths(cgroup, root)
+    text = read(places["cpu"] / "cpu.rt_runtime_us") if "cpu" in places else None
+    return max(int(text), 0) if text else 0
 
 
 def processes(cgroup: str, root: Path = ROOT) -> list[int]:

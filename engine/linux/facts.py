@@ -5,6 +5,7 @@ Plain values: the runtime-spec's own (`oci.spec.values.HostFacts`) is built from
 
 import os
 import platform
+import resource
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,24 +32,67 @@ class DeviceNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """capabilities: those of this process's bounding set; architecture: `uname -m`; seccomp: whether filters can be loaded."""
+    """capabilities: those of this process's bounding set; architecture: `uname -m`; seccomp: whether filters can be loaded.
+
+    controls: the names of the control files that a cgroup has here. rlimits: this process's own, soft and hard by name.
+    realtime_budget: microseconds of realtime in a period that the cgroup `parent` has to give.
+    """
 
     cgroup_version: int
     capabilities: frozenset[str]
     architecture: str
     seccomp: bool
     devices: tuple[DeviceNode, ...]
+    selinux: bool
+    apparmor: bool
+    controls: frozenset[str]
+    rlimits: dict[str, tuple[int, int]]
+    oom_score_adj: int
+    processors: frozenset[int]
+    memory_nodes: frozenset[int]
+    realtime_budget: int
 
 
-def read(proc: Path = Path("/proc"), dev: Path = Path("/dev"), cgroup_root: Path = cgroups.ROOT) -> Facts:
-    """All of them."""
+def read(
+    parent: str, proc: Path = Path("/proc"), dev: Path = Path("/dev"), sys: Path = Path("/sys"), cgroup_root: Path = cgroups.ROOT
+) -> Facts:
+    """All of them. parent: the cgroup below which containers have theirs, `/podlink`."""
     return Facts(
         cgroup_version=cgroups.version(cgroup_root),
         capabilities=bounding(proc),
         architecture=platform.machine(),
         seccomp=seccomp(proc),
         devices=tuple(devices(dev)),
+        selinux=(sys / "fs/selinux/enforce").exists(),
+        apparmor=_text(sys / "module/apparmor/parameters/enabled").strip() == "Y",
+        controls=cgroups.controls(parent, cgroup_root),
+        rlimits=rlimits(),
+        oom_score_adj=int(_text(proc / "self/oom_score_adj") or 0),
+        processors=numbers(_text(sys / "devices/system/cpu/online")),
+        memory_nodes=numbers(_text(sys / "devices/system/node/online")),
+        realtime_budget=cgroups.realtime_budget(parent, cgroup_root),
     )
+
+
+def rlimits() -> dict[str, tuple[int, int]]:
+    """getrlimit(2) by name, `RLIMIT_NOFILE`; no limit is 2**64-1, as the kernel writes it."""
+    names = [name for name in dir(resource) if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"]
+    found = {name: resource.getrlimit(getattr(resource, name)) for name in names}
+    return {name: (soft % 2**64, hard % 2**64) for name, (soft, hard) in found.items()}
+
+
+def numbers(text: str) -> frozenset[int]:
+    """A list as the kernel writes them: `0-3,6`."""
+    spans = [[int(word) for word in part.split("-")] for part in text.strip().split(",") if part]
+    return frozenset(number for span in spans for number in range(span[0], span[-1] + 1))
+
+
+def _text(path: Path) -> str:
+    """Empty where it is missing: the kernel is built without it."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 def every_capability() -> tuple[str, ...]:

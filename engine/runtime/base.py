@@ -149,6 +149,10 @@ class Runtime(Protocol):
         """The inode number of each namespace of the process, by its name in /proc/PID/ns; "" where unknown."""
         ...
 
+    def shared_memory(self, container: str) -> str:
+        """The directory on the host that is the container's /dev/shm, for another one that joins its IPC namespace; "": none."""
+        ...
+
     def watch(self, directory: Path) -> AbstractContextManager[Wakeup]:
         """Be woken up by what changes in the container's directory: log, exit record, removal."""
         ...

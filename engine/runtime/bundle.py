@@ -4,9 +4,12 @@ import fcntl
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from podlink.engine.linux import mounts
 from podlink.engine.runtime.base import Launch
 from podlink.engine.runtime.monitor import records
 
@@ -27,7 +30,9 @@ class Bundles:
         bundle.mkdir(mode=0o700, parents=True)
         lock = os.open(bundle / records.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        (bundle / "config.json").write_text(json.dumps(launch.spec))
+        spec = dict(launch.spec)
+        spec["mounts"] = [self._reachable(each, bundle) for each in launch.spec.get("mounts", ())]
+        (bundle / "config.json").write_text(json.dumps(spec))
         orders = records.Orders(
             container=launch.container,
             number=launch.number,
@@ -39,6 +44,25 @@ class Bundles:
         )
         records.write_orders(bundle, orders)
         return lock
+
+    def shared_memory(self, container: str) -> str:
+        """Where the container's /dev/shm is mounted; empty where it has none of its own."""
+        place = self.path(container) / records.SHM
+        return str(place) if place.exists() else ""
+
+    def _reachable(self, mount: Mapping[str, Any], bundle: Path) -> Mapping[str, Any]:
+        """A /dev/shm of its own is mounted here and bound inside.
+
+        What is mounted only inside, nobody else can be given: mount(2) refuses to bind across mount namespaces.
+        """
+        if (mount["destination"], mount["type"]) != ("/dev/shm", "tmpfs"):
+            return mount
+        place = bundle / records.SHM
+        place.mkdir()
+        data = ",".join(option for option in mount.get("options", ()) if "=" in option)
+        mounts.mount("tmpfs", "shm", place, data)
+        flags = [option for option in mount.get("options", ()) if "=" not in option]
+        return {**mount, "type": "bind", "source": str(place), "options": ["rbind", *flags]}
 
     def is_free(self, container: str) -> bool:
         """Whether nobody holds the lock: no start is under way, and no exit record is still to come."""
@@ -57,6 +81,8 @@ class Bundles:
 
     def remove(self, container: str) -> None:
         """Remove the run directory. Again is no error."""
+        if (place := self.path(container) / records.SHM).exists():
+            mounts.unmount(place)
         shutil.rmtree(self.path(container), ignore_errors=True)
 
     def known(self) -> list[str]:

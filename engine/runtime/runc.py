@@ -235,6 +235,9 @@ class RuncRuntime:
         orders = records.read_orders(self._bundles.path(container))
         return orders.cgroup if orders else f"/{self._parent}/{container}"
 
+    def shared_memory(self, container: str) -> str:
+        return self._bundles.shared_memory(container) if container else ""
+
     # Across runs
 
     @contextmanager

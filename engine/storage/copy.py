@@ -1,7 +1,7 @@
 """A tree copied as it is: names of the same file stay names of the same file, holes stay holes, times and attributes are kept.
 
-Bytes are shared where the file system can (FICLONE, on btrfs and xfs), else moved by the kernel (copy_file_range(2)). Without
-root, owners are not kept, nor attributes that are the kernel's, nor device nodes.
+Bytes are shared where the file system can (FICLONE, on btrfs and xfs), else moved by the kernel (copy_file_range(2)), else read
+and written. Without root, owners are not kept, nor attributes that are the kernel's, nor device nodes.
 """
 
 import errno
@@ -16,6 +16,7 @@ from podlink.engine.linux import trees
 FICLONE = 0x40049409
 """ioctl_ficlone(2)"""
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+PIECE = 2**20
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -81,7 +82,17 @@ def _copy_data(reader: int, writer: int, size: int) -> None:
             raise
         end = os.lseek(reader, start, os.SEEK_HOLE)
         while start < end:
-            start += os.copy_file_range(reader, writer, end - start, start, start)
+            start += _moved(reader, writer, start, end - start)
+
+
+def _moved(reader: int, writer: int, start: int, size: int) -> int:
+    """Copy some bytes, and say how many. Between two file systems the kernel may not do it by itself: EXDEV."""
+    try:
+        return os.copy_file_range(reader, writer, size, start, start)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+    return os.pwrite(writer, os.pread(reader, min(size, PIECE), start), start)
 
 
 def _dress(source: bytes, copy: bytes, status: os.stat_result, privileged: bool) -> None:

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,19 @@ def prepare(real: Any, verb: str) -> None:
 
 
 def whole(engine: Engine) -> None:
-    """Record and host agree about every container: nothing on the host without a record, and what runs is known to run."""
+    """Record and host come to agree. Not at once: another process that lives may still be cleaning up after an exit."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return agree(engine)
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def agree(engine: Engine) -> None:
+    """Nothing is on the host without a record, and what runs is known to run."""
     rows = {each.container.id: each.container for each in engine.containers.list()}
     live = {id for id, row in rows.items() if row.status in ("running", "paused")}
     assert set(engine.host.storage.known()[1]) == set(rows)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from podlink.engine.containers.request import HONOURED, CreateRequest, IDMap, IDMappingOptions, ResourceRequest, refuse_unbuilt
+from podlink.engine.containers.request import HONOURED, CreateRequest, IDMap, IDMappingOptions, refuse_unbuilt
 from podlink.engine.containers.settle import environment, settle
 from podlink.engine.containers.users import find_user
 from podlink.engine.errors import ErrorOccurred, InvalidRequest, NotHonoured
@@ -90,10 +90,10 @@ def test_the_host_name_is_the_short_id_or_the_hosts_where_its_network_is_shared(
 
 def zero_and_other() -> list[tuple[str, Any]]:
     """A value that is not the zero value for each field of Create."""
-    others: dict[str, Any] = {"id_mappings": IDMappingOptions(uid_map=IDMap(size=1)), "resources": ResourceRequest(shm_size=1)}
+    others: dict[str, Any] = {"id_mappings": IDMappingOptions(uid_map=IDMap(size=1))}
     samples: dict[type, Any] = {str: "x", bool: True, int: 1, float: 1.5, tuple: ("x",), dict: {"x": "y"}}
     zero = CreateRequest()
-    names = [name for name in CreateRequest.__dataclass_fields__ if name not in HONOURED or name == "resources"]
+    names = [name for name in CreateRequest.__dataclass_fields__ if name not in HONOURED]
     return [(name, others.get(name, samples.get(type(getattr(zero, name))))) for name in names]
 
 
@@ -103,12 +103,6 @@ def test_a_field_that_is_not_honoured_yet_is_refused_by_name(name: str, value: A
     with pytest.raises(NotHonoured) as refusal:
         refuse_unbuilt(CreateRequest(**{name: value}))
     assert refusal.value.field.startswith(name)
-
-
-def test_swappiness_of_minus_one_is_not_asked_for() -> None:
-    refuse_unbuilt(CreateRequest(resources=ResourceRequest(memory_swappiness=-1)))
-    with pytest.raises(NotHonoured, match="memory_swappiness"):
-        refuse_unbuilt(CreateRequest(resources=ResourceRequest(memory_swappiness=10)))
 
 
 @pytest.mark.parametrize(

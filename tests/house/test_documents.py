@@ -11,8 +11,8 @@ import house
 from podlink.api.cli import main
 from podlink.api.podman.service import HANDLERS
 from podlink.api.podman.system import INSTEAD
-from podlink.api.varlink.idl import parse
-from podlink.engine.containers.request import HONOURED, HONOURED_RESOURCES
+from podlink.api.varlink.idl import Record, parse
+from podlink.engine.containers.request import HONOURED
 
 INTERFACE = parse((house.ROOT / "api/idl/io.projectatomic.podman.varlink").read_text())
 DOCUMENTS = sorted(house.ROOT.glob("*.md")) + sorted((house.ROOT / "docs").rglob("*.md"))
@@ -35,11 +35,34 @@ def named(row: str) -> set[str]:
         ("methods to come", {method.name for method in INTERFACE.methods} - HANDLERS.keys()),
         ("methods that the interface itself documents", INSTEAD.keys()),
         ("fields of `Create` that work", HONOURED),
-        ("fields of its `resources` that work", HONOURED_RESOURCES),
     ],
 )
 def test_the_readme_lists_what_is_there(row: str, so: set[str]) -> None:
     assert named(row) == so
+
+
+def fields_of(name: str) -> list[str]:
+    """The fields of one of the interface's types."""
+    (record,) = [each.type for each in INTERFACE.types if each.name == name]
+    assert isinstance(record, Record)
+    return [each.name for each in record.fields]
+
+
+def test_the_page_of_fields_has_each_field_and_a_test_that_sees_it() -> None:
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:4]] for line in text("docs/create-fields.md").splitlines() if "| `" in line
+    ]
+    create, resources = (fields_of(name) for name in ("Create", "CreateResourceConfig"))
+    assert [name.strip("`") for name, _, _ in rows] == [*create, *resources]
+    tests = "".join(path.read_text() for path in (house.ROOT / "tests").rglob("test_*.py"))
+    assert {name.strip("`") for name, becomes, _ in rows if becomes.startswith(("not yet", "refused"))} == {
+        *set(create) - HONOURED,
+        "kernel_memory",
+    }
+    for name, becomes, seen in rows:
+        named = re.findall(r"`(\w+)`", seen)
+        assert named or becomes in ("see below", "not yet; refused"), name
+        assert all(f"def {test}(" in tests for test in named), name
 
 
 def test_the_picture_of_the_house_has_the_layers_that_are_enforced() -> None:

@@ -126,7 +126,7 @@ def test_devices_are_nodes_and_no_links_terminals_or_files(tmp_path: Path) -> No
 
 
 def test_this_host_is_read_in_one_go() -> None:
-    found = facts.read()
+    found = facts.read("/podlink-test-facts")
     assert found.cgroup_version == cgroups.version()
     assert found.architecture == os.uname().machine
     assert found.capabilities == facts.bounding()

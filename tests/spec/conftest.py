@@ -15,7 +15,7 @@ from podlink.engine.oci.spec.values import Device, HostFacts
 
 @pytest.fixture(scope="session")
 def this_host() -> HostFacts:
-    found = facts.read()
+    found = facts.read("/podlink-test-facts")
     return HostFacts(
         cgroup_version=found.cgroup_version,
         capabilities=found.capabilities,

@@ -6,6 +6,7 @@
     runc.log        by runc: a JSON object a line
     init.pid        by runc
     process.json    by the monitor, once init runs: who it is (`Started`)
+    shm             a tmpfs, the container's /dev/shm
 
 The lock is taken by the engine and handed to the monitor with its descriptor, so there is no moment at which a start is
 under way and nobody holds it. While it is held, an exit record may still come; once it is free, none will.
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ORDERS, LOCK, RUNC_LOG, PID_FILE, STARTED = "orders.json", "monitor.lock", "runc.log", "init.pid", "process.json"
+SHM = "shm"
 LOG = "ctr.log"
 SOCKET = "engine.sock"
 
