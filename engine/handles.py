@@ -24,7 +24,9 @@ from podlink.engine.images.import_ import import_image
 from podlink.engine.images.inspect import inspect_image
 from podlink.engine.images.list import ImageSummary, list_images
 from podlink.engine.images.remove import delete_unused
+from podlink.engine.images.search import search_images
 from podlink.engine.images.tag import tag_image
+from podlink.engine.oci.distribution.listing import Found
 from podlink.engine.system.images import remove_image
 from podlink.engine.system.info import Info, Version, info, version
 
@@ -124,6 +126,9 @@ class Images:
 
     def remove(self, name: str, force: bool = False) -> str:
         return remove_image(self.host, name, force)
+
+    def search(self, name: str, limit: int = 0, cancel: Cancel = NEVER) -> Sequence[Found]:
+        return search_images(self.host, name, limit, cancel)
 
     def delete_unused(self) -> Sequence[str]:
         return delete_unused(self.host)

@@ -14,8 +14,8 @@ HTPASSWD = "ada:$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n"
 
 @dataclass(frozen=True)
 class Settings:
-    """What a registry is to ask of its clients. certificate: and its key, in PEM. clients: the authority of theirs. token: what its
-    configuration has below `auth: token:`."""
+    """What a registry is to ask of its clients. certificate: and its key, in PEM. clients: the authority of theirs. token: what
+    its configuration has below `auth: token:`."""
 
     certificate: tuple[Path, Path] | None = None
     clients: Path | None = None

@@ -11,7 +11,9 @@ from podlink.engine.images.import_ import import_image
 from podlink.engine.images.inspect import inspect_image
 from podlink.engine.images.list import ImageSummary, list_images
 from podlink.engine.images.remove import delete_unused
+from podlink.engine.images.search import search_images
 from podlink.engine.images.tag import tag_image
+from podlink.engine.oci.distribution.listing import Found
 from podlink.engine.system.images import remove_image
 
 Parameters = dict[str, Any]
@@ -72,6 +74,21 @@ def delete_all_unused(host: Host, call: Call, args: Struct) -> Parameters:
     return {"images": delete_unused(host)}
 
 
+def search(host: Host, call: Call, args: Struct) -> Parameters:
+    return {"images": [search_data(found) for found in search_images(host, args["name"], args["limit"], call.cancelled)]}
+
+
+def search_data(found: Found) -> Parameters:
+    """The `ImageSearch` type."""
+    return {
+        "description": found.description,
+        "is_official": found.official,
+        "is_automated": found.automated,
+        "name": found.name,
+        "star_count": found.stars,
+    }
+
+
 HANDLERS = {
     "ImportImage": import_one,
     "ListImages": list_all,
@@ -80,4 +97,5 @@ HANDLERS = {
     "TagImage": tag_one,
     "RemoveImage": remove_one,
     "DeleteUnusedImages": delete_all_unused,
+    "SearchImage": search,
 }

@@ -47,8 +47,8 @@ def get_info(host: Host, call: Call, args: Struct) -> Parameters:
                 "os": found.system,
                 "uptime": go_uptime(found.uptime),
             },
-            "registries": [],
-            "insecure_registries": [],
+            "registries": list(found.registries),
+            "insecure_registries": list(found.insecure_registries),
             "store": {
                 "containers": found.containers,
                 "images": found.images,

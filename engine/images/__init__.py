@@ -1,6 +1,6 @@
 """Images: a file a verb, each a function over the host.
 
-    import_ list inspect history tag remove collect, and lookup, through which all of them find their image
+    import_ list inspect history tag remove search collect, and lookup, through which all of them find their image
 
 An image is a row of the state (`podlink.engine.state.images`) that names what is on the disk:
 

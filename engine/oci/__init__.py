@@ -5,7 +5,7 @@
     layer/          image-spec: a layer's tar and a directory tree
     distribution/   distribution-spec: registries over HTTP, the only one of them that is not pure
 
-Called by the layers that touch the host (storage, runtime, images, containers). But for distribution/ nothing here reads a clock, a file
-of the host or the network.
+Called by the layers that touch the host (storage, runtime, images, containers). But for distribution/ nothing here reads a clock,
+a file of the host or the network.
 https://github.com/opencontainers
 """

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import podlink
 from podlink.engine.host import Host
+from podlink.engine.images.registries.files import load
 from podlink.engine.linux import proc
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386", "ppc64le": "ppc64le", "s390x": "s390x"}
@@ -47,6 +48,8 @@ class Info:
     runroot: Path
     runtime: str
     version: Version
+    registries: tuple[str, ...]
+    insecure_registries: tuple[str, ...]
 
 
 def architecture() -> str:
@@ -76,7 +79,7 @@ def _built() -> int:
 
 def info(host: Host) -> Info:
     """The host and the store, as they are now."""
-    memory = proc.memory()
+    memory, registries = proc.memory(), load()
     return Info(
         memory_free=memory.free,
         memory_total=memory.total,
@@ -96,4 +99,6 @@ def info(host: Host) -> Info:
         runroot=host.config.runroot,
         runtime=host.runtime.version(),
         version=version(),
+        registries=registries.search,
+        insecure_registries=tuple(registries.insecure()),
     )

@@ -81,7 +81,7 @@ def _json(path: Path) -> Mapping[str, Any]:
 
 
 def _fields(found: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any]:
-    fields = found.get(name) or {}
+    fields = {} if found.get(name) is None else found[name]
     if not isinstance(fields, dict):
         raise InvalidRequest(f"{path}: {name}: an object is wanted")
     return fields

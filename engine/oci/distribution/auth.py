@@ -13,7 +13,7 @@ https://distribution.github.io/distribution/spec/auth/token/
 import base64
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -87,8 +87,7 @@ class Authorizer:
         """What to send after a 401 with this WWW-Authenticate; None where nothing better than what was refused can be said."""
         with self._lock:
             self._challenge = self._choose(parse_challenges(challenges))
-            told = self._challenge.parameters.get("scope", "").split()
-            self._asked[scopes] = tuple(dict.fromkeys([*scopes, *told]))
+            self._asked[scopes] = _joined(scopes, self._challenge.parameters.get("scope", "").split())
             token = self._tokens.get(scopes)
             if token and refused == f"Bearer {token.text}":
                 del self._tokens[scopes]
@@ -119,7 +118,10 @@ class Authorizer:
 
     def _realm(self, challenge: Challenge) -> str:
         realm = challenge.parameters.get("realm", "")
-        parts = urlsplit(realm)
+        try:
+            parts = urlsplit(realm)
+        except ValueError:
+            parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise RegistryFailed(f"registry {self._endpoint.name} names no token service: realm {realm[:200]!r}")
         if parts.scheme == "http" and self._endpoint.credentials and not self._endpoint.insecure:
@@ -153,6 +155,12 @@ class Authorizer:
             raise RegistryFailed(f"registry {self._endpoint.name}: its token service sent no token")
         seconds = life if isinstance(life, int | float) else LIFE
         return Token(text, self._clock() + seconds * MARGIN)
+
+
+def _joined(scopes: Scopes, told: Sequence[str]) -> Scopes:
+    """Our scopes, and of those that the registry names the ones for what ours are not about."""
+    ours = {scope.rpartition(":")[0] for scope in scopes}
+    return (*scopes, *(scope for scope in dict.fromkeys(told) if scope.rpartition(":")[0] not in ours))
 
 
 def _basic(login: Credentials | None) -> str | None:

@@ -106,7 +106,8 @@ class Connection:
             if target is None or request.method not in ("GET", "HEAD"):
                 return answer, request.url
             finish(answer)
-            request = self._redirected(request, target)
+            with self.translated(urlsplit(request.url).netloc):
+                request = self._redirected(request, target)
         raise RegistryFailed(
             f"registry {self.endpoint.name} redirects without end, at last to {request.url[:200]!r}; tell those who run it"
         )

@@ -83,8 +83,9 @@ class Exchange:
         again: bool = True,
     ) -> "urllib3.BaseHTTPResponse":
         """As `ask`, for who reads the body beyond the call and gives the answer to `finish` himself."""
-        request = Request(method=method, url=urljoin(self.base(), path), headers=headers or {}, body=body)
-        return self._patiently(request, scopes) if again else self._authorized(request, scopes)
+        with self.connection.translated(self.endpoint.host):
+            request = Request(method=method, url=urljoin(self.base(), path), headers=headers or {}, body=body)
+            return self._patiently(request, scopes) if again else self._authorized(request, scopes)
 
     def small(self, answer: "urllib3.BaseHTTPResponse", limit: int, what: str) -> bytes:
         """The body of an answer, whole and bounded."""

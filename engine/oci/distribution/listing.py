@@ -77,10 +77,18 @@ def _pages(client: Client, path: str, scopes: Scopes, what: str) -> Iterator[Map
         assert found is not None
         page, link = found
         yield page
-        following = NEXT.search(link)
-        path = urljoin(urljoin(client.exchange.base(), path), following[1]) if following else path
-        if origin(urljoin(client.exchange.base(), path)) != origin(client.exchange.base()):
-            raise RegistryFailed(f"registry {client.endpoint.name}: {what} goes on at {path[:200]!r}, which is another's")
+        path = _following(client, path, link, what)
+
+
+def _following(client: Client, path: str, link: str, what: str) -> str:
+    """Where a list goes on; the path itself where it doesn't."""
+    found = NEXT.search(link)
+    with client.exchange.connection.translated(client.endpoint.host):  # an address that is none
+        here = urljoin(client.exchange.base(), path)
+        following = urljoin(here, found[1]) if found else here
+        if origin(following) != origin(here):
+            raise RegistryFailed(f"registry {client.endpoint.name}: {what} goes on at {following[:200]!r}, which is another's")
+    return following if found else path
 
 
 def _document(
