@@ -12,10 +12,11 @@ import pytest
 from liar import Behaviour, Conversation, Liar, Seen
 from picture import picture
 
-from podlink.engine.errors import Cancelled, EngineError, ImageNotFound, RegistryFailed
+from podlink.engine.errors import Cancelled, EngineError, ImageNotFound, InvalidRequest, RegistryFailed
 from podlink.engine.oci.digest import Digest
-from podlink.engine.oci.distribution import download, upload
+from podlink.engine.oci.distribution import download, upload, web
 from podlink.engine.oci.distribution.client import Client
+from podlink.engine.oci.distribution.retry import Patience
 from podlink.engine.oci.image import media_types
 
 Connect = Callable[..., Client]
@@ -302,3 +303,39 @@ def test_a_content_range_that_is_none_is_refused(liar: Lie, connect: Connect, he
 
     with pytest.raises(EngineError, match="asked for bytes from 5 on"):
         fetch(connect(liar(only_v2(odd)).address))
+
+
+def rest_of(seen: Seen) -> int:
+    return int(seen.headers.get("range", "bytes=0-")[6:-1])
+
+
+def read_url(server: Liar) -> bytes:
+    with web.opened(f"http://{server.address}/root.tar", {}, patience=Patience(sleep=lambda seconds, cancel: None)) as stream:
+        return stream.read()
+
+
+def test_a_file_on_the_web_goes_on_where_the_connection_broke(liar: Lie) -> None:
+    def break_once(to: Conversation, seen: Seen) -> None:
+        start = rest_of(seen)
+        ranged = {"Content_Range": f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"} if start else {}
+        to.reply(206 if start else 200, CONTENT[start:][:600_000], len(CONTENT) - start, ETag='"1"', **ranged)
+
+    server = liar(break_once)
+    assert read_url(server) == CONTENT
+    assert [seen.headers.get("if-range") for seen in server.seen] == [None, '"1"']
+
+
+def test_a_file_that_changes_meanwhile_is_not_put_together_of_two(liar: Lie) -> None:
+    def change(to: Conversation, seen: Seen) -> None:
+        to.reply(200, CONTENT[:600_000], len(CONTENT), ETag='"2"' if rest_of(seen) else '"1"')
+
+    with pytest.raises(RegistryFailed, match="it changed while it was fetched"):
+        read_url(liar(change))
+
+
+def test_a_file_that_is_not_there_is_told(liar: Lie) -> None:
+    with pytest.raises(RegistryFailed, match=r"root\.tar: it answers 404"):
+        read_url(liar(lambda to, seen: to.reply(404)))
+    for url in ("ftp://host/x", "http://", "http://[", "/etc/passwd"):
+        with pytest.raises(InvalidRequest), web.opened(url, {}):
+            pass

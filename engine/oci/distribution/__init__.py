@@ -7,6 +7,7 @@
           retry    which failures are worth another try, and when
           auth     a 401's challenge becomes credentials or a token
           connection   HTTP: TLS, proxies, redirects, bounded bodies; nothing else knows urllib3
+    web            a file at a URL, for import
     endpoint       which server, and how it may be spoken to: values
 
     GET  /v2/team/app/manifests/1.2             the manifest, by tag or digest

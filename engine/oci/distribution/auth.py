@@ -101,9 +101,7 @@ class Authorizer:
                 if each.scheme == scheme:
                     return each
         offered = ", ".join(each.scheme for each in challenges) or "nothing"
-        raise RegistryFailed(
-            f"registry {self._endpoint.name} asks for a login by {offered[:100]}; Basic and Bearer are supported"
-        )
+        raise RegistryFailed(f"{self._endpoint} asks for a login by {offered[:100]}; Basic and Bearer are supported")
 
     def _fetch(self, challenge: Challenge, scopes: Scopes) -> Token:
         service = challenge.parameters.get("service", "")
@@ -111,9 +109,9 @@ class Authorizer:
         status, body = self._ask(self._request(self._realm(challenge), service, asked))
         if status in (400, 401, 403):
             advice = "log in again: the name and password, or token, were refused" if self._endpoint.credentials else "log in"
-            raise RegistryFailed(f"registry {self._endpoint.name}: its token service denies {_shown(asked)}; {advice}")
+            raise RegistryFailed(f"{self._endpoint}: its token service denies {_shown(asked)}; {advice}")
         if status != 200:
-            raise RegistryFailed(f"registry {self._endpoint.name}: its token service answers {status}; try again later")
+            raise RegistryFailed(f"{self._endpoint}: its token service answers {status}; try again later")
         return self._read(body)
 
     def _realm(self, challenge: Challenge) -> str:
@@ -123,11 +121,9 @@ class Authorizer:
         except ValueError:
             parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise RegistryFailed(f"registry {self._endpoint.name} names no token service: realm {realm[:200]!r}")
+            raise RegistryFailed(f"{self._endpoint} names no token service: realm {realm[:200]!r}")
         if parts.scheme == "http" and self._endpoint.credentials and not self._endpoint.insecure:
-            raise RegistryFailed(
-                f"registry {self._endpoint.name} wants the password sent to {realm[:200]!r}, which is not encrypted: not sent"
-            )
+            raise RegistryFailed(f"{self._endpoint} wants the password sent to {realm[:200]!r}, which is not encrypted: not sent")
         return realm
 
     def _request(self, realm: str, service: str, scopes: Scopes) -> Request:
@@ -152,7 +148,7 @@ class Authorizer:
         except (ValueError, AttributeError, RecursionError):
             text, life = None, LIFE
         if not isinstance(text, str) or not text.isascii() or not text.isprintable():
-            raise RegistryFailed(f"registry {self._endpoint.name}: its token service sent no token")
+            raise RegistryFailed(f"{self._endpoint}: its token service sent no token")
         seconds = life if isinstance(life, int | float) else LIFE
         return Token(text, self._clock() + seconds * MARGIN)
 

@@ -80,7 +80,7 @@ class Client:
             except Dropped as trouble:
                 failures += trouble.weight
                 if failures >= self.exchange.patience.tries:
-                    raise RegistryFailed(f"registry {self.endpoint.name}: {what}: {trouble}, again and again") from None
+                    raise RegistryFailed(f"{self.endpoint}: {what}: {trouble}, again and again") from None
             self.exchange.patience.wait(failures, self.exchange.cancel)
 
     def _read_manifest(self, answer: "urllib3.BaseHTTPResponse", repository: str, reference: str, what: str) -> FetchedManifest:
@@ -90,29 +90,25 @@ class Client:
             raise self.exchange.refuse(answer, what)
         told = int(answer.headers.get("Content-Length", "0").strip()[:20] or 0)
         if told > LIMIT:
-            raise RegistryFailed(f"registry {self.endpoint.name}: {what} has {told} bytes; {LIMIT} are allowed")
+            raise RegistryFailed(f"{self.endpoint}: {what} has {told} bytes; {LIMIT} are allowed")
         content = self.exchange.small(answer, LIMIT, what)
         media_type = self._media_type(answer.headers.get("Content-Type", ""), content, what)
         digest = Digest.of(content)
         if ":" in reference and reference != str(digest):
-            raise RegistryFailed(
-                f"registry {self.endpoint.name}: {what}: it sends content with the digest {digest}; it is broken, or lies"
-            )
+            raise RegistryFailed(f"{self.endpoint}: {what}: it sends content with the digest {digest}; it is broken, or lies")
         return FetchedManifest(content, media_type, digest)
 
     def _media_type(self, header: str, content: bytes, what: str) -> str:
         """The Content-Type, or, where it is vague, what the document calls itself."""
         told = header.partition(";")[0].strip().lower()
         if told == "text/html" or content[:64].lstrip()[:1] == b"<":
-            raise RegistryFailed(f"registry {self.endpoint.name}: {what}: it answers with a page of HTML; is that a registry?")
+            raise RegistryFailed(f"{self.endpoint}: {what}: it answers with a page of HTML; is that a registry?")
         if told not in VAGUE:
             return told
         try:
             own = json.loads(content).get("mediaType", "")
         except (ValueError, AttributeError, RecursionError):
-            raise RegistryFailed(
-                f"registry {self.endpoint.name}: {what}: it answers with no JSON object; is that a registry?"
-            ) from None
+            raise RegistryFailed(f"{self.endpoint}: {what}: it answers with no JSON object; is that a registry?") from None
         return own if isinstance(own, str) else ""
 
     @contextmanager
@@ -175,9 +171,7 @@ class Client:
                 raise self.exchange.refuse(answer, what)
             told = answer.headers.get("Docker-Content-Digest", "")
         if told and told != str(Digest.of(content)):
-            raise RegistryFailed(
-                f"registry {self.endpoint.name}: {what}: it keeps it as {told[:80]!r}, which is not what was sent"
-            )
+            raise RegistryFailed(f"{self.endpoint}: {what}: it keeps it as {told[:80]!r}, which is not what was sent")
 
 
 def _shown(repository: str, reference: str) -> str:

@@ -35,7 +35,7 @@ AGENT = "podlink"
 class Dropped(Exception):
     """The connection broke, or stalled, in the middle of what was a sensible request. Another try may fare better.
 
-    weight: of how many failures. A stall has cost so much time already that it counts as two.
+    weight: of how many failures. A stall has cost so much time already that it counts as three.
     """
 
     def __init__(self, why: str, weight: int = 1) -> None:
@@ -49,7 +49,7 @@ class Timeouts:
     large that was sent, which the registry may have to hash and to move first."""
 
     connect: float = 15
-    read: float = 30
+    read: float = 20
     body: float = 120
     commit: float = 120
 
@@ -108,9 +108,7 @@ class Connection:
             finish(answer)
             with self.translated(urlsplit(request.url).netloc):
                 request = self._redirected(request, target)
-        raise RegistryFailed(
-            f"registry {self.endpoint.name} redirects without end, at last to {request.url[:200]!r}; tell those who run it"
-        )
+        raise RegistryFailed(f"{self.endpoint} redirects without end, at last to {request.url[:200]!r}; tell those who run it")
 
     def read(self, answer: "urllib3.BaseHTTPResponse", limit: int, what: str) -> bytes:
         """A small body, whole: at most `limit` bytes and so many seconds. Raises Dropped, RegistryFailed."""
@@ -120,7 +118,7 @@ class Connection:
             total += len(piece)
             if total > limit:
                 answer.close()
-                raise RegistryFailed(f"registry {self.endpoint.name}: {what} has more than the {limit} bytes that are allowed")
+                raise RegistryFailed(f"{self.endpoint}: {what} has more than the {limit} bytes that are allowed")
             if time.monotonic() > deadline:
                 answer.close()
                 raise Dropped(f"{what} did not arrive within {self.timeouts.body:g} s")
@@ -131,7 +129,7 @@ class Connection:
         url = urljoin(request.url, target)
         self._require_http(url, "redirects to")
         if request.url.startswith("https:") and not url.startswith("https:") and not self.endpoint.insecure:
-            raise RegistryFailed(f"registry {self.endpoint.name} redirects from https to {url[:200]!r}, which is not encrypted")
+            raise RegistryFailed(f"{self.endpoint} redirects from https to {url[:200]!r}, which is not encrypted")
         headers = request.headers
         if origin(url) != origin(request.url):
             headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
@@ -139,7 +137,7 @@ class Connection:
 
     def _require_http(self, url: str, verb: str) -> None:
         if urlsplit(url).scheme not in PORTS or not urlsplit(url).hostname:
-            raise RegistryFailed(f"registry {self.endpoint.name} {verb} {url[:200]!r}, which is no http or https URL")
+            raise RegistryFailed(f"{self.endpoint} {verb} {url[:200]!r}, which is no http or https URL")
 
     def _once(self, request: Request, own: str) -> "urllib3.BaseHTTPResponse":
         """One request to one address, redirects not followed."""
@@ -196,7 +194,7 @@ class Connection:
                 path = certificate.certificate
                 context.load_cert_chain(path, certificate.key)
         except OSError as trouble:  # ssl.SSLError is one
-            raise RegistryFailed(f"registry {self.endpoint.name}: certificate {path}: {trouble.strerror or trouble}") from None
+            raise RegistryFailed(f"{self.endpoint}: certificate {path}: {trouble.strerror or trouble}") from None
         if self.endpoint.insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -207,21 +205,21 @@ class Connection:
         """urllib3's failures as ours: Dropped for what may pass, RegistryFailed with what to do for what will not."""
         from urllib3 import exceptions
 
-        name = self.endpoint.name
+        name = self.endpoint
         try:
             yield
         except (exceptions.NewConnectionError, exceptions.ConnectTimeoutError, exceptions.NameResolutionError) as trouble:
-            raise RegistryFailed(f"registry {name} can't be reached at {where}: {_reason(trouble)}") from None
+            raise RegistryFailed(f"{name} can't be reached at {where}: {_reason(trouble)}") from None
         except exceptions.ProxyError as trouble:
-            raise RegistryFailed(f"registry {name}: its proxy failed: {_reason(trouble.original_error)}") from None
+            raise RegistryFailed(f"{name}: its proxy failed: {_reason(trouble.original_error)}") from None
         except exceptions.SSLError as trouble:
-            raise RegistryFailed(f"registry {name} at {where}: {_tls_advice(str(trouble), name)}") from None
+            raise RegistryFailed(f"{name} at {where}: {_tls_advice(str(trouble), self.endpoint.name)}") from None
         except exceptions.ReadTimeoutError:
-            raise Dropped(f"{where} sent nothing for {self.timeouts.read:g} s or longer", weight=2) from None
+            raise Dropped(f"{where} sent nothing for {self.timeouts.read:g} s or longer", weight=3) from None
         except (exceptions.ProtocolError, ConnectionError, TimeoutError) as trouble:
             raise Dropped(f"{where} broke the connection: {_reason(trouble)}") from None
         except (exceptions.HTTPError, ValueError) as trouble:
-            raise RegistryFailed(f"registry {name} at {where}: {_reason(trouble)}") from None
+            raise RegistryFailed(f"{name} at {where}: {_reason(trouble)}") from None
 
 
 def finish(answer: "urllib3.BaseHTTPResponse") -> None:

@@ -51,7 +51,7 @@ class Download:
         self._patience = patience
         self._cancel = cancel
         self._what = what
-        self._size = size
+        self.size = size
         self._position = offset
         self._answer: urllib3.BaseHTTPResponse | None = None
 
@@ -68,7 +68,7 @@ class Download:
         """At most `size` bytes, as they arrive; all the rest for a negative size. Empty at the end."""
         if size < 0:
             return b"".join(iter(lambda: self.read(PIECE), b""))
-        left = size if self._size is None else min(size, self._size - self._position)
+        left = size if self.size is None else min(size, self.size - self._position)
         while left > 0:
             leave(self._cancel)
             try:
@@ -88,9 +88,9 @@ class Download:
         with self._connection.translated(self._connection.endpoint.host):
             piece = self._answer.read1(min(left, PIECE), decode_content=False)
         if not piece:
-            if self._size is None:
+            if self.size is None:
                 return b""
-            raise Dropped(f"it ended after {self._position} of {self._size} bytes")
+            raise Dropped(f"it ended after {self._position} of {self.size} bytes")
         self._position += len(piece)
         self._watch()
         return piece
@@ -141,4 +141,4 @@ class Download:
             raise self._broken(f"{trouble}, again and again") from None
 
     def _broken(self, why: str) -> RegistryFailed:
-        return RegistryFailed(f"registry {self._connection.endpoint.name}: {self._what}: {why}; try again, or another registry")
+        return RegistryFailed(f"{self._connection.endpoint}: {self._what}: {why}; try again, or another registry")

@@ -29,6 +29,7 @@ class Endpoint:
     name: what people call the registry; messages use it. host: `host[:port]` of the server; for docker.io the two differ.
     insecure: certificates are not verified, and where the server speaks no TLS, plain HTTP will do.
     authorities: files of certificates that are trusted beside the system's. environment: where proxies are named.
+    kind: what it is, in messages.
     """
 
     name: str
@@ -38,3 +39,8 @@ class Endpoint:
     authorities: tuple[Path, ...] = ()
     client_certificate: ClientCertificate | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    kind: str = "registry"
+
+    def __str__(self) -> str:
+        """As messages call it."""
+        return f"{self.kind} {self.name}"

@@ -98,7 +98,7 @@ class Exchange:
                 body = self.connection.read(answer, LIMIT, "an error")
         except (RegistryFailed, Dropped):
             body = b""
-        return refusal(self.endpoint.name, what, answer.status, body)
+        return refusal(str(self.endpoint), what, answer.status, body)
 
     def base(self) -> str:
         """`https://host`. An insecure endpoint is asked once whether it speaks TLS, and may be spoken to without."""
@@ -116,7 +116,7 @@ class Exchange:
                     return base
             except (RegistryFailed, Dropped) as trouble:
                 troubles.append(str(trouble))
-        raise RegistryFailed(f"registry {self.endpoint.name}: neither https nor http works: {'; '.join(dict.fromkeys(troubles))}")
+        raise RegistryFailed(f"{self.endpoint}: neither https nor http works: {'; '.join(dict.fromkeys(troubles))}")
 
     def _patiently(self, request: Request, scopes: Scopes) -> "urllib3.BaseHTTPResponse":
         failures = 0
@@ -134,7 +134,7 @@ class Exchange:
                 failures += trouble.weight
                 if failures >= self.patience.tries:
                     raise RegistryFailed(
-                        f"registry {self.endpoint.name}: {trouble}, again and again; is it overloaded, or the network?"
+                        f"{self.endpoint}: {trouble}, again and again; is it overloaded, or the network?"
                     ) from None
             self.patience.wait(failures, self.cancel, retry_after)
 
@@ -153,7 +153,7 @@ class Exchange:
                 return answer
             finish(answer)
             header = better
-        raise refusal(self.endpoint.name, f"{request.method} {request.url}", 401)
+        raise refusal(str(self.endpoint), f"{request.method} {request.url}", 401)
 
     def _ask_token(self, request: Request) -> tuple[int, bytes]:
         """A token service's answer, with the same patience as the registry's."""
@@ -169,7 +169,5 @@ class Exchange:
             except Dropped as trouble:
                 failures += trouble.weight
                 if failures >= self.patience.tries:
-                    raise RegistryFailed(
-                        f"registry {self.endpoint.name}: its token service: {trouble}, again and again"
-                    ) from None
+                    raise RegistryFailed(f"{self.endpoint}: its token service: {trouble}, again and again") from None
             self.patience.wait(failures, self.cancel, retry_after)

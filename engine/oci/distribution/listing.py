@@ -87,7 +87,7 @@ def _following(client: Client, path: str, link: str, what: str) -> str:
         here = urljoin(client.exchange.base(), path)
         following = urljoin(here, found[1]) if found else here
         if origin(following) != origin(here):
-            raise RegistryFailed(f"registry {client.endpoint.name}: {what} goes on at {following[:200]!r}, which is another's")
+            raise RegistryFailed(f"{client.endpoint}: {what} goes on at {following[:200]!r}, which is another's")
     return following if found else path
 
 
@@ -103,7 +103,7 @@ def _document(
                 raise client.exchange.refuse(answer, what)
             content, link = client.exchange.small(answer, LIMIT, what), answer.headers.get("Link", "")
     except Dropped as trouble:
-        raise RegistryFailed(f"registry {client.endpoint.name}: {what}: {trouble}") from None
+        raise RegistryFailed(f"{client.endpoint}: {what}: {trouble}") from None
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):
@@ -112,7 +112,7 @@ def _document(
         return found, link
     if missing:
         return None  # a web server that answers everything with its front page
-    raise RegistryFailed(f"registry {client.endpoint.name}: {what}: it answers with no JSON object; is that a registry?")
+    raise RegistryFailed(f"{client.endpoint}: {what}: it answers with no JSON object; is that a registry?")
 
 
 def _texts(page: Mapping[str, Any], name: str) -> list[str]:

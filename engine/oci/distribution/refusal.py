@@ -21,10 +21,10 @@ ADVICE = {
 
 
 def refusal(name: str, what: str, status: int, body: bytes = b"") -> RegistryFailed:
-    """The error for an answer that is no success. what: what was asked for, such as `manifest team/app:1`."""
+    """The error for an answer that is no success. name: of the server. what: was asked for, such as `manifest team/app:1`."""
     words = ", ".join(f"{code}: {message}" if message else code for code, message in codes(body))
     advice = ADVICE.get(status, "it is in trouble; try again later" if status >= 500 else "that is no answer of a registry")
-    return RegistryFailed(f"registry {name}: {what}: it answers {status}{f' ({words})' if words else ''}; {advice}")
+    return RegistryFailed(f"{name}: {what}: it answers {status}{f' ({words})' if words else ''}; {advice}")
 
 
 def codes(body: bytes) -> list[tuple[str, str]]:

@@ -71,7 +71,7 @@ class Upload:
         """Where the next request goes. What stays without a Location stays where it is."""
         self._location = urljoin(self._location or self._exchange.base(), answer.headers.get("Location", self._location))
         if not self._location or urlsplit(self._location).scheme not in ("http", "https"):
-            raise RegistryFailed(f"registry {self._exchange.endpoint.name}: {self._what}: it names no place to send it to")
+            raise RegistryFailed(f"{self._exchange.endpoint}: {self._what}: it names no place to send it to")
 
     def _send(self, chunk: bytes) -> None:
         """One chunk, from wherever its last byte arrived, until it has arrived whole."""
@@ -86,9 +86,7 @@ class Upload:
                 continue
             failures += trouble.weight
             if failures >= self._exchange.patience.tries:
-                raise RegistryFailed(
-                    f"registry {self._exchange.endpoint.name}: {self._what}: {trouble}, again and again; try later"
-                )
+                raise RegistryFailed(f"{self._exchange.endpoint}: {self._what}: {trouble}, again and again; try later")
             self._exchange.patience.wait(failures, self._exchange.cancel)
             self._resume(start, start + len(chunk))
 
@@ -116,7 +114,7 @@ class Upload:
         arrived = int(found[1]) + 1 if found and found[1] != "0" else 0
         if not start <= arrived <= end:
             raise RegistryFailed(
-                f"registry {self._exchange.endpoint.name}: {self._what}: "
+                f"{self._exchange.endpoint}: {self._what}: "
                 f"it has {arrived} bytes of it, and {start} to {end} were sent; try again"
             )
         self._sent = arrived
