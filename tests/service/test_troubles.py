@@ -1,0 +1,172 @@
+"""What users of other engines met: locks that never came free, calls that hung, clients that left. On runc, through the socket."""
+
+import json
+import os
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from podlink.api.varlink.client import VarlinkError
+
+pytestmark = pytest.mark.needs("root", "runc", "overlay")
+
+LOOP = ("/bin/sh", "-c", "trap 'exit 5' TERM; echo ready; while :; do sleep 0.1; done")
+PODMAN = "io.projectatomic.podman"
+
+
+def test_a_list_in_a_loop_beside_creations_and_removals(real_service: Any) -> None:
+    service, done = real_service, threading.Event()
+    counts: list[int] = []
+
+    def lister() -> None:
+        with service.client() as client:
+            while not done.is_set():
+                counts.append(len(client.call(f"{PODMAN}.ListContainers")["containers"]))
+
+    watching = threading.Thread(target=lister)
+    watching.start()
+    try:
+        for _ in range(25):
+            service.call("RemoveContainer", name=service.create("true"), force=False)
+    finally:
+        done.set()
+        watching.join(30)
+    assert not watching.is_alive() and len(counts) > 25 and set(counts) <= {0, 1}
+
+
+def test_eight_that_exit_at_once_and_are_started_again_by_many(real_service: Any) -> None:
+    service = real_service
+    names = [f"c{number}" for number in range(8)]
+    for name in names:
+        service.create("/bin/sh", "-c", "exit 3", name=name)
+
+    def again(name: str) -> int:
+        for _ in range(3):
+            service.call("StartContainer", name=name)
+            assert service.call("WaitContainer", name=name) == {"exitcode": 3}
+        return 3
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(again, names)) == [3] * 8
+    assert time.monotonic() - began < 60
+
+
+def test_clients_that_leave_in_the_middle_hold_nothing_up(real_service: Any) -> None:
+    service = real_service
+    service.create(*LOOP, name="web")
+    service.call("StartContainer", name="web")
+    leavers = []
+    for _ in range(10):
+        for message in (
+            {"method": f"{PODMAN}.GetContainerLogs", "parameters": {"name": "web"}, "more": True},
+            {"method": f"{PODMAN}.WaitContainer", "parameters": {"name": "web"}},
+        ):
+            leaver = socket.socket(socket.AF_UNIX)
+            leaver.connect(service.address.removeprefix("unix:"))
+            leaver.sendall(json.dumps(message).encode() + b"\0")
+            leavers.append(leaver)
+    time.sleep(0.5)
+    threads = len(os.listdir(f"/proc/{service.process.pid}/task"))  # noqa: PTH208 (names only)
+    for client in leavers:
+        client.close()
+    deadline = time.monotonic() + 20
+    while len(os.listdir(f"/proc/{service.process.pid}/task")) > threads - 15:  # noqa: PTH208
+        assert time.monotonic() < deadline, "calls of clients that left are still under way"
+        time.sleep(0.05)
+    assert service.call("Ping") == {"ping": {"message": "OK"}}
+
+
+def test_following_what_is_stopped_created_or_removed_ends(real_service: Any) -> None:
+    service = real_service
+    service.create(*LOOP, name="web")
+
+    def follow() -> list[str]:
+        with service.client() as client:
+            replies = list(client.stream(f"{PODMAN}.GetContainerLogs", name="web"))
+        return [line for reply in replies for line in reply["container"]]
+
+    assert follow() == []
+    service.call("StartContainer", name="web")
+    with ThreadPoolExecutor(4) as pool:
+        following = [pool.submit(follow) for _ in range(4)]
+        time.sleep(0.3)
+        service.call("StopContainer", name="web", timeout=5)
+        assert [each.result(timeout=20) for each in following] == [["ready\n"]] * 4
+        assert follow() == ["ready\n"]
+        service.call("StartContainer", name="web")
+        following = [pool.submit(follow) for _ in range(4)]
+        time.sleep(0.3)
+        service.call("RemoveContainer", name="web", force=True)
+        for each in following:
+            each.result(timeout=20)
+    with pytest.raises(VarlinkError, match="ContainerNotFound"):
+        follow()
+
+
+def test_an_idle_follower_costs_no_time(real_service: Any) -> None:
+    service = real_service
+    service.create("/bin/sh", "-c", "echo once; sleep 1000", name="web")
+    service.call("StartContainer", name="web")
+    with service.client() as client:
+        stream = client.stream(f"{PODMAN}.GetContainerLogs", name="web")
+        next(stream)
+        before = cpu_ticks(service.process.pid)
+        time.sleep(2)
+        assert cpu_ticks(service.process.pid) - before < 0.2 * os.sysconf("SC_CLK_TCK")
+
+
+def cpu_ticks(pid: int) -> int:
+    from pathlib import Path
+
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(words[11]) + int(words[12])
+
+
+def test_a_hundred_started_at_once_are_all_there(real_service: Any) -> None:
+    service = real_service
+    ids = [service.create(*LOOP) for _ in range(100)]
+    with ThreadPoolExecutor(100) as pool:
+        started = list(pool.map(lambda id: service.call("StartContainer", name=id)["container"], ids))
+    assert started == ids
+    listed = {each["id"]: each["status"] for each in service.call("ListContainers")["containers"]}
+    assert listed == dict.fromkeys(ids, "running")
+    with ThreadPoolExecutor(50) as pool:
+        list(pool.map(lambda id: service.call("RemoveContainer", name=id, force=True), ids))
+    assert service.call("ListContainers") == {"containers": []}
+
+
+def test_fifty_connections_at_one_container(real_service: Any) -> None:
+    service = real_service
+    name = service.create(*LOOP, name="web")
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("StartContainer", {}),
+        ("StopContainer", {"timeout": 0}),
+        ("KillContainer", {"signal": 9}),
+        ("PauseContainer", {}),
+        ("UnpauseContainer", {}),
+        ("RestartContainer", {"timeout": 0}),
+        ("GetContainerStats", {}),
+        ("ListContainers", {}),
+    ]
+
+    def work(seed: int) -> list[str]:
+        troubles = []
+        with service.client() as client:
+            for step in range(4):
+                method, more = calls[(seed * 3 + step * 5) % len(calls)]
+                try:
+                    parameters = more if method == "ListContainers" else {"name": name, **more}
+                    client.call(f"{PODMAN}.{method}", **parameters)
+                except VarlinkError as error:
+                    if "cannot" not in str(error):
+                        troubles.append(f"{method}: {error}")
+        return troubles
+
+    with ThreadPoolExecutor(50) as pool:
+        assert [trouble for troubles in pool.map(work, range(50)) for trouble in troubles] == []
+    service.call("RemoveContainer", name=name, force=True)
