@@ -1,4 +1,4 @@
-"""What users of other engines met: locks that never came free, calls that hung, clients that left. On runc, through the socket."""
+"""What users of other engines met: locks that never came free, calls that hung, clients that left. On runc, by the socket."""
 
 import json
 import os
