@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import re
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from podlink.engine.errors import Cancelled, EngineError, ImageNotFound, Invalid
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.distribution import download, upload, web
 from podlink.engine.oci.distribution.client import Client
+from podlink.engine.oci.distribution.endpoint import Endpoint
 from podlink.engine.oci.distribution.retry import Patience
 from podlink.engine.oci.image import media_types
 
@@ -244,6 +246,54 @@ def test_a_caller_who_leaves_is_not_kept(liar: Lie, connect: Connect) -> None:
     client.exchange.cancel = Left()
     with pytest.raises(Cancelled):
         client.manifest("team/app", "1")
+
+
+class Leaving:
+    """A caller who leaves when told to."""
+
+    def __init__(self) -> None:
+        self.left = threading.Event()
+        self.wakes: list[Callable[[], None]] = []
+
+    def is_set(self) -> bool:
+        return self.left.is_set()
+
+    def on_set(self, wake: Callable[[], None]) -> Callable[[], None]:
+        self.wakes.append(wake)
+        return lambda: self.wakes.remove(wake)
+
+    def leave(self) -> None:
+        self.left.set()
+        for wake in list(self.wakes):
+            wake()
+
+
+def test_a_caller_who_leaves_ends_a_wait_for_the_next_bytes(liar: Lie) -> None:
+    caller = Leaving()
+
+    def stall(to: Conversation, seen: Seen) -> None:
+        to.send_response(200)
+        to.send_header("Content-Length", str(len(CONTENT)))
+        to.end_headers()
+        to.wfile.write(CONTENT[:1000])
+        to.server.released.wait(20)
+
+    server = liar(only_v2(stall))
+    started = time.monotonic()
+    with (
+        Client(Endpoint(name=server.address, host=server.address, insecure=True), cancel=caller) as client,
+        client.blob("team/app", BLOB, len(CONTENT)) as stream,
+        pytest.raises(Cancelled),
+    ):
+        assert stream.read(1000) == CONTENT[:1000]
+        timer = threading.Timer(0.1, caller.leave)
+        timer.start()
+        try:
+            stream.read(1000)
+        finally:
+            timer.join()
+    assert time.monotonic() - started < 5
+    assert caller.wakes == []
 
 
 class Store:

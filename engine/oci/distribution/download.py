@@ -10,6 +10,8 @@ Digest and size are the reader's to check. But the stream never gives more bytes
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from podlink.engine.cancel import Cancel
@@ -55,12 +57,15 @@ class Download:
         self._position = offset
         self._answer: urllib3.BaseHTTPResponse | None = None
 
+        self._stay: Callable[[], None] = lambda: None
+        """Takes back that the caller's leaving ends the connection."""
         self._failures = 0
         self._forgiven_at = offset
         self._pace = (time.monotonic(), offset)
 
     def close(self) -> None:
         if self._answer is not None:
+            self._stay()
             finish(self._answer)
             self._answer = None
 
@@ -110,6 +115,7 @@ class Download:
         """Ask for the bytes from here on."""
         self._pace = (time.monotonic(), self._position)
         self._answer = answer = self._open({"Range": f"bytes={self._position}-"} if self._position else {})
+        self._stay = self._cancel.on_set(partial(hang_up, answer))
         if answer.status == 206:
             self._require_range(answer.headers.get("Content-Range", ""))
         else:
@@ -142,3 +148,9 @@ class Download:
 
     def _broken(self, why: str) -> RegistryFailed:
         return RegistryFailed(f"{self._connection.endpoint}: {self._what}: {why}; try again, or another registry")
+
+
+def hang_up(answer: "urllib3.BaseHTTPResponse") -> None:
+    """Wake whoever waits for the answer's next bytes: there are none. Not to be told to a connection that is over."""
+    with suppress(ValueError, RuntimeError, OSError):
+        answer.shutdown()
