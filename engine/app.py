@@ -77,6 +77,7 @@ class Engine:
             if root is not None:
                 reconcile(host)
                 collect(host)
+            host.runtime.listen(lambda container: conclude_one(host, container))
             return cls(host, stack.pop_all())
 
     def close(self) -> None:

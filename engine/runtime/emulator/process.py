@@ -17,7 +17,6 @@ import errno
 import os
 import posixpath
 import stat
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -82,7 +81,7 @@ class Process:
         self.parent = parent
         self.argv = argv
         self.env: dict[str, str] = dict(parent.env) if parent else {}
-        self.directory = parent.directory if parent else "/"
+        self.directory: str = parent.directory if parent else "/"
         self.files: dict[int, Channel] = {}
         self.handlers: dict[int, Handler | None] = {}
         self.pending: list[int] = []
@@ -91,7 +90,6 @@ class Process:
         self.stopped = False
         self.user_time = self.system_time = 0
         self.started = run.clock.now()
-        self.thread: threading.Thread | None = None
 
     @property
     def tree(self) -> Tree:
@@ -136,6 +134,12 @@ class Process:
     def checkpoint(self) -> None:
         """A system call that does nothing: for loops that make no other."""
         self.block(lambda: True)
+
+    def call(self, action: Callable[[], Answer]) -> Answer:
+        """A system call that needs no waiting, such as mkdir(2): done whole, or (killed, frozen) not at all."""
+        done = self.block(lambda: (action(),))
+        assert done is not None
+        return done[0]
 
     # Files
 

@@ -15,6 +15,7 @@ import itertools
 import logging
 import os
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -69,6 +70,8 @@ class Run:
         self.spent = [0, 0]
         """User and system time of the processes that have ended."""
         self.settled = threading.Event()
+        self.threads: set[threading.Thread] = set()
+        """Those that have not ended: one for each process, then one that concludes."""
         self._numbers, self._tell, self._ended = numbers, tell, ended
         self._pids = itertools.count(INIT)
         self._log = Writer(launch.directory / LOG)
@@ -104,23 +107,36 @@ class Run:
     def _begin(self, process: Process, program: Program) -> None:
         self.processes[process.pid] = process
         name = f"{self.launch.container[:12]}/{process.pid}"
-        process.thread = threading.Thread(target=self._live, args=(process, program), name=name, daemon=True)
-        process.thread.start()
+        self._spawn(name, lambda: self._live(process, program))
+
+    def _spawn(self, name: str, work: Callable[[], None]) -> None:
+        """A thread that `join` knows of; the lock is held."""
+
+        def live() -> None:
+            try:
+                work()
+            finally:
+                with self.changed:
+                    self.threads.discard(thread)
+
+        thread = threading.Thread(target=live, name=name, daemon=True)
+        thread.start()
+        self.threads.add(thread)
 
     def _live(self, process: Process, program: Program) -> None:
-        """The life of a process's thread."""
+        """The life of a process."""
         try:
             code = program(process)
         except Killed:
             return
         except Exited as exited:
             code = exited.code
-        except Exception:
+        except BaseException:  # sys.exit too: whatever a program raises, the process has to end
             code = 1
             with suppress(Killed, OSError):
                 process.write(2, traceback.format_exc())
         with suppress(Killed):
-            process.block(lambda: self.end(process, Ending(code & 0xFF)) or True)
+            process.call(lambda: self.end(process, Ending(code & 0xFF)))
 
     def end(self, process: Process, ending: Ending) -> None:
         """The process has ended; the lock is held. Again is no error."""
@@ -153,9 +169,9 @@ class Run:
             self.end(other, Ending(signal=signals.KILL))
         exit = exits.Exit(number=self.launch.number, code=ending.status, at=self.clock.now(), error=self._log.trouble)
         name = f"{self.launch.container[:12]}/end"
-        threading.Thread(target=self._conclude, args=(exit,), name=name, daemon=True).start()
+        self._spawn(name, lambda: self._conclude(exit))
 
-    def _conclude(self, exit: Exit) -> None:
+    def _conclude(self, exit: exits.Exit) -> None:
         """In a thread of its own, for who ended init may hold locks that those who are told of it wait for."""
         self._log.close()
         try:
@@ -223,6 +239,26 @@ class Run:
             self.changed.notify_all()
             return changed
 
+    # Its end
+
     @property
-    def alive(self) -> bool:
-        return INIT in self.processes
+    def init(self) -> Process | None:
+        """The first process, while it lives; the run does as long."""
+        return self.processes.get(INIT)
+
+    def discard(self) -> None:
+        """The start came to nothing: no log is left of it either."""
+        self._log.discard()
+
+    def join(self, seconds: float) -> list[str]:
+        """Wait until every thread of a run that was killed has ended; the names of those that have not in time."""
+        deadline = time.monotonic() + seconds
+        while threads := self._others():
+            if (left := deadline - time.monotonic()) <= 0:
+                return sorted(thread.name for thread in threads)
+            threads[0].join(left)
+        return []
+
+    def _others(self) -> list[threading.Thread]:
+        with self.changed:
+            return [thread for thread in self.threads if thread is not threading.current_thread()]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from podlink.engine.runtime.emulator import signals
 from podlink.engine.runtime.emulator.process import Exited, Interrupted, Process, Program
-from podlink.engine.runtime.emulator.userland import system, texts
+from podlink.engine.runtime.emulator.userland import conditions, files, printing, system
 from podlink.engine.runtime.emulator.userland.expansion import ShellFault
 from podlink.engine.runtime.emulator.userland.parser import parse
 
@@ -144,8 +144,8 @@ def trap(shell: "Shell", argv: list[str]) -> int:
     """`trap COMMAND SIGNAL…`; `-` or only signals: as before; nothing: list."""
     words = argv[2:] if argv[1:2] == ["--"] else argv[1:]
     if not words:
-        for each, command in shell.traps.items():
-            shell.process.write(1, f"trap -- {quoted(command)} {signals.name_of(each) if each else 'EXIT'}\n")
+        for each, action in shell.traps.items():
+            shell.process.write(1, f"trap -- {quoted(action)} {signals.name_of(each) if each else 'EXIT'}\n")
         return 0
     alone = len(words) == 1 or words[0].isdecimal()
     command = None if alone or words[0] == "-" else words[0]
@@ -355,12 +355,12 @@ BUILTINS: dict[str, Builtin] = {
     "umask": umask,
     "unset": unset,
     "wait": wait,
-    "[": within(system.test),
-    "echo": within(texts.echo),
+    "[": within(conditions.test),
+    "echo": within(printing.echo),
     "false": within(system.false),
     "kill": within(system.kill),
-    "printf": within(texts.printf),
-    "pwd": within(system.pwd),
-    "test": within(system.test),
+    "printf": within(printing.printf),
+    "pwd": within(files.pwd),
+    "test": within(conditions.test),
     "true": within(system.true),
 }

@@ -14,10 +14,10 @@ from podlink.engine.runtime.emulator.process import Ending, Exited, Process
 from podlink.engine.runtime.emulator.userland import builtins, expansion, patterns
 from podlink.engine.runtime.emulator.userland.expansion import ShellFault
 from podlink.engine.runtime.emulator.userland.parser import parse
+from podlink.engine.runtime.emulator.userland.redirect import DESCRIPTORS, redirected
 from podlink.engine.runtime.emulator.userland.syntax import (
     Case,
     Command,
-    Document,
     For,
     Function,
     Group,
@@ -25,7 +25,6 @@ from podlink.engine.runtime.emulator.userland.syntax import (
     Loop,
     Pipeline,
     Redirected,
-    Redirection,
     Sequence,
     Simple,
     Statement,
@@ -35,8 +34,6 @@ from podlink.engine.runtime.emulator.userland.words import SyntaxFault
 NOT_FOUND, NOT_EXECUTABLE, MISUSE = 127, 126, 2
 EXIT = 0
 """The trap that is no signal's: run when the shell ends."""
-DESCRIPTORS = frozenset(range(10))
-"""Those that a script can name."""
 
 
 class Leave(Exception):
@@ -91,7 +88,7 @@ class Shell:
     def finish(self) -> int:
         """The exit trap, once; then the exit code."""
         if command := self.traps.pop(EXIT, ""):
-            return self.run(f"{command}\n") if False else self._exit_trap(command)
+            return self._exit_trap(command)
         return self.status
 
     def _exit_trap(self, command: str) -> int:
@@ -192,12 +189,12 @@ class Shell:
     def stages(self, commands: tuple[Command, ...]) -> None:
         """Each command a child, the output of one the input of the next; the status is that of the last."""
         children, previous = [], None
-        for number, command in enumerate(commands, start=1):
+        for number, stage in enumerate(commands, start=1):
             reader, writer = self.process.pipe() if number < len(commands) else (None, None)
             files = {each: each for each in self.process.files if each in DESCRIPTORS and each not in (reader, writer, previous)}
             files |= {0: previous} if previous is not None else {}
             files |= {1: writer} if writer is not None else {}
-            children.append(self.fork(lambda shell, command=command: shell.command(command, last=True), files=files))
+            children.append(self.fork(lambda shell, stage=stage: shell.command(stage, last=True), files=files))  # type: ignore[misc]
             for done in (previous, writer):
                 if done is not None:
                     self.process.close(done)
@@ -213,10 +210,10 @@ class Shell:
         match command:
             case Simple():
                 self.simple(command, last=last)
-            case Group(body, True):
+            case Group(body=body, subshell=True):
                 child = self.fork(lambda shell: shell.sequence(body, last=True))
                 self.status = self.reap(child)
-            case Group(body):
+            case Group(body=body):
                 self.sequence(body, last=last)
             case If():
                 self.conditional(command, last=last)
@@ -226,11 +223,11 @@ class Shell:
                 self.iteration(command)
             case Case():
                 self.case(command, last=last)
-            case Function(name, body):
-                self.functions[name] = body
+            case Function(name, action):
+                self.functions[name] = action
                 self.status = 0
             case Redirected(inner, redirections):
-                with self.redirected(redirections) as done:
+                with redirected(self, redirections) as done:
                     if done:
                         self.command(inner)
 
@@ -304,11 +301,11 @@ class Shell:
         if self.options["x"] and (argv or values):
             self.process.write(2, "+ " + " ".join([*(f"{name}={value}" for name, value in values), *argv]) + "\n")
         if not argv:
-            with self.redirected(command.redirections):
+            with redirected(self, command.redirections):
                 for name, value in values:
                     self.assign(name, value)
         elif argv[0] in self.functions:
-            with self.redirected(command.redirections) as done, self.overlaid(values):
+            with redirected(self, command.redirections) as done, self.overlaid(values):
                 if done:
                     self.call(argv)
         elif argv[0] in builtins.BUILTINS:
@@ -327,7 +324,7 @@ class Shell:
     def builtin(self, command: Simple, argv: list[str], values: list[tuple[str, str]], before: int) -> None:
         """before: the status that `exit` and `return` without a number mean."""
         lasting = argv[0] in builtins.SPECIAL
-        with self.redirected(command.redirections, keep=argv == ["exec"]) as done:
+        with redirected(self, command.redirections, keep=argv == ["exec"]) as done:
             if not done:
                 if lasting:
                     raise Exited(MISUSE)
@@ -369,7 +366,7 @@ class Shell:
         env = {**self.environment(), **dict(values)}
 
         def become(shell: "Shell") -> None:
-            with shell.redirected(command.redirections, keep=True) as done:
+            with redirected(shell, command.redirections, keep=True) as done:
                 shell.status = shell.execute(argv, env) if done else shell.status
 
         if last and not self.traps:
@@ -462,81 +459,6 @@ class Shell:
         self.status = self.reap(child)
         return output.decode(errors="surrogateescape").replace("\0", "").rstrip("\n")
 
-    # Redirections
-
-    @contextmanager
-    def redirected(self, redirections: tuple[Redirection, ...], *, keep: bool = False) -> Iterator[bool]:
-        """Descriptors as they are asked for, and (unless they are kept) put back after. False: one was refused."""
-        saved: dict[int, int | None] = {}
-        try:
-            try:
-                for redirection in redirections:
-                    self.redirect(redirection, saved if not keep else {})
-                done = True
-            except ShellFault as fault:
-                self.complain(str(fault))
-                self.status, done = 1, False
-            yield done
-        finally:
-            for descriptor, copy in saved.items():
-                self.restore(descriptor, copy)
-
-    def redirect(self, redirection: Redirection, saved: dict[int, int | None]) -> None:
-        channel = self.target(redirection)
-        number = redirection.descriptor
-        if number not in saved:
-            saved[number] = self.save(number) if number in self.process.files else None
-        if channel is None:
-            self.process.close(number)
-        elif channel != number:
-            self.process.install(self.process.channel(channel).acquire(), number)
-        if channel is not None and redirection.operator not in ("<&", ">&") and channel != number:
-            self.process.close(channel)
-
-    def save(self, number: int) -> int:
-        """A copy of a descriptor, out of a script's reach."""
-        free = next(each for each in range(len(DESCRIPTORS), 1 << 16) if each not in self.process.files)
-        return self.process.install(self.process.channel(number).acquire(), free)
-
-    def restore(self, descriptor: int, copy: int | None) -> None:
-        if copy is None:
-            self.process.close(descriptor)
-            return
-        self.process.install(self.process.channel(copy).acquire(), descriptor)
-        self.process.close(copy)
-
-    def target(self, redirection: Redirection) -> int | None:
-        """A descriptor with what is asked for: a new one, or for `>&` the one that is named; None: to be closed."""
-        if isinstance(redirection.target, Document):
-            return self.document(expansion.text(self, redirection.target.word))
-        text = expansion.text(self, redirection.target)
-        if redirection.operator in ("<&", ">&"):
-            return self.duplicate(text)
-        flags = MODES[redirection.operator]
-        try:
-            return self.process.open(text, flags)
-        except OSError as error:
-            raise ShellFault(_refused(text, flags, error)) from None
-
-    def duplicate(self, text: str) -> int | None:
-        if text == "-":
-            return None
-        if not text.isdecimal() or int(text) not in self.process.files or int(text) not in DESCRIPTORS:
-            raise ShellFault(f"{text}: bad file descriptor" if text.isdecimal() else "bad fd number", 2)
-        return int(text)
-
-    def document(self, text: str) -> int:
-        """A pipe that a child fills: the text may be longer than a pipe is deep."""
-        reader, writer = self.process.pipe()
-
-        def fill(process: Process) -> int:
-            process.write(1, text)
-            return 0
-
-        self.jobs.append(self.process.fork(fill, files={1: writer}))
-        self.process.close(writer)
-        return reader
-
     # Signals
 
     def trap(self, number: int, command: str | None) -> None:
@@ -560,62 +482,3 @@ class Shell:
                 status = self.status
                 self.sequence(parse(command))
                 self.status = status
-
-
-MODES = {
-    "<": os.O_RDONLY,
-    ">": os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
-    ">|": os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
-    ">>": os.O_WRONLY | os.O_CREAT | os.O_APPEND,
-    "<>": os.O_RDWR | os.O_CREAT,
-}
-
-
-def _refused(path: str, flags: int, error: OSError) -> str:
-    """busybox's words."""
-    if flags & os.O_CREAT:
-        missing = isinstance(error, FileNotFoundError)
-        return f"can't create {path}: {'nonexistent directory' if missing else os.strerror(error.errno or 0)}"
-    missing = isinstance(error, FileNotFoundError)
-    return f"can't open {path}: {'no such file' if missing else os.strerror(error.errno or 0)}"
-
-
-def main(process: Process) -> int:
-    """sh(1): `sh -c TEXT [NAME [PARAMETER…]]`, `sh FILE [PARAMETER…]`, or a script on the standard input."""
-    name, words = process.argv[0], process.argv[1:]
-    letters = set()
-    while words and words[0].startswith("-") and words[0] != "-":
-        word = words.pop(0)
-        if word == "--":
-            break
-        letters |= set(word[1:])
-    if "c" in letters:
-        return _shell(process, words[1] if len(words) > 1 else name, words[2:], letters).run(words[0], whole=True)
-    if words and "s" not in letters:
-        return _file(process, name, words, letters)
-    text = b"".join(process.lines(0)).decode(errors="surrogateescape")
-    return _shell(process, name, words, letters).run(text)
-
-
-def _shell(process: Process, name: str, parameters: list[str], letters: set[str]) -> Shell:
-    shell = Shell(process, name, parameters)
-    shell.options.update({letter: True for letter in letters if letter in shell.options})
-    for variable, value in (("PWD", process.directory), ("SHLVL", _level(process.env.get("SHLVL", "")))):
-        shell.variables[variable] = value
-        shell.exported.add(variable)
-    return shell
-
-
-def _level(text: str) -> str:
-    return str(int(text) + 1 if text.isdecimal() else 1)
-
-
-def _file(process: Process, name: str, words: list[str], letters: set[str]) -> int:
-    try:
-        descriptor = process.open(words[0])
-        text = b"".join(process.lines(descriptor)).decode(errors="surrogateescape")
-        process.close(descriptor)
-    except OSError as error:
-        process.write(2, f"{name}: can't open '{words[0]}': {os.strerror(error.errno or 0)}\n")
-        return MISUSE
-    return _shell(process, words[0], words[1:], letters).run(text)

@@ -1,0 +1,79 @@
+"""What is told of an emulated run: its processes, its use of the machine, its namespaces. Made up where there is nothing to
+measure, but always so that it adds up, and the same on every machine."""
+
+import re
+import zlib
+from collections.abc import Callable
+
+from podlink.engine.runtime.base import ProcessInfo
+from podlink.engine.runtime.emulator.process import Process
+from podlink.engine.runtime.emulator.ps import RESIDENT
+from podlink.engine.runtime.emulator.run import Run
+from podlink.engine.stats.sample import Sample
+
+NAMESPACES = {"cgroup": "cgroup", "ipc": "ipc", "mnt": "mount", "net": "network", "pid": "pid", "user": "user", "uts": "uts"}
+"""By the name in /proc/PID/ns, the one that the runtime-spec has."""
+HOSTS = 4_026_531_835
+"""The inode number of the emulated host's first namespace. The kernel too numbers these from 0xEFFFFFFB down and up."""
+MEMORY = 8 * 2**30
+"""Bytes of memory of the emulated host."""
+PARENT = 1
+"""Whose child an init is, as the host counts."""
+
+
+def processes(run: Run) -> list[ProcessInfo]:
+    """By PID."""
+    with run.changed:
+        return [_info(run, process) for process in sorted(run.processes.values(), key=lambda each: each.host_pid)]
+
+
+def _info(run: Run, process: Process) -> ProcessInfo:
+    return ProcessInfo(
+        pid=process.host_pid,
+        ppid=process.parent.host_pid if process.parent else PARENT,
+        uid=run.uid,
+        user="root" if run.uid == 0 else str(run.uid),
+        cpu_time=(process.user_time + process.system_time) / 1e9,
+        started=process.started / 1e9,
+        tty="?",
+        command=" ".join(process.argv),
+    )
+
+
+def sample(run: Run) -> Sample:
+    """What the run has used so far; processes that have ended count with their time."""
+    with run.changed:
+        living = list(run.processes.values())
+        user, system = run.spent
+        user += sum(each.user_time for each in living)
+        system += sum(each.system_time for each in living)
+    limit = run.launch.spec.get("linux", {}).get("resources", {}).get("memory", {}).get("limit", 0)
+    return Sample(
+        at=run.clock.now(),
+        cpu_nano=user + system,
+        system_nano=system,
+        mem_usage=len(living) * RESIDENT,
+        mem_limit=limit if 0 < limit < MEMORY else MEMORY,
+        pids=len(living),
+    )
+
+
+def namespaces(run: Run, pid: int, find: Callable[[int], Run | None]) -> dict[str, str]:
+    """The inode number of each: the host's for what the spec does not list; for a joined one that of its owner, whom `find`
+    finds by the number of its init; else one of its own.
+    """
+    listed = {each["type"]: each.get("path", "") for each in run.launch.spec.get("linux", {}).get("namespaces", ())}
+    found = {}
+    for number, (name, kind) in enumerate(NAMESPACES.items()):
+        own = HOSTS + len(NAMESPACES) * pid + number
+        found[name] = str(own if kind in listed else HOSTS + number)
+        if path := listed.get(kind):
+            found[name] = _joined(path, find) or str(HOSTS + len(NAMESPACES) * zlib.crc32(path.encode()) + number)
+    return found
+
+
+def _joined(path: str, find: Callable[[int], Run | None]) -> str:
+    """What a path such as `/proc/4097/ns/ipc` leads to; nothing where it is no emulated container's."""
+    match = re.fullmatch(r"/proc/(\d+)/ns/(\w+)", path)
+    owner = find(int(match[1])) if match else None
+    return namespaces(owner, int(match[1]), find).get(match[2], "") if match and owner else ""

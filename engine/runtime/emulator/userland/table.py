@@ -1,0 +1,62 @@
+"""Every program of the userland by the name that it is called by. A file of an image stands for the one of its name."""
+
+from podlink.engine.runtime.emulator.process import Process, Program
+from podlink.engine.runtime.emulator.userland import conditions, files, printing, sh, system, texts
+from podlink.engine.runtime.emulator.userland.command import complain
+
+PROGRAMS: dict[str, Program] = {
+    "[": conditions.test,
+    "ash": sh.main,
+    "bash": sh.main,
+    "cat": texts.cat,
+    "cp": files.cp,
+    "cut": texts.cut,
+    "dash": sh.main,
+    "date": system.date,
+    "echo": printing.echo,
+    "env": system.env,
+    "false": system.false,
+    "grep": texts.grep,
+    "head": texts.head,
+    "hostname": system.hostname,
+    "id": system.id,
+    "kill": system.kill,
+    "ls": files.ls,
+    "mkdir": files.mkdir,
+    "mv": files.mv,
+    "printf": printing.printf,
+    "ps": system.ps,
+    "pwd": files.pwd,
+    "rm": files.rm,
+    "rmdir": files.rmdir,
+    "seq": printing.seq,
+    "sh": sh.main,
+    "sleep": system.sleep,
+    "sort": texts.sort,
+    "tail": texts.tail,
+    "test": conditions.test,
+    "touch": files.touch,
+    "tr": texts.tr,
+    "true": system.true,
+    "uname": system.uname,
+    "wc": texts.wc,
+    "whoami": system.whoami,
+    "yes": printing.yes,
+}
+
+
+def busybox(process: Process) -> int:
+    """`busybox NAME [ARGUMENT]…`: one of the others."""
+    words = process.argv[1:]
+    if not words:
+        process.write(1, "Currently defined functions:\n\t" + ", ".join(sorted(PROGRAMS)) + "\n")
+        return 0
+    if words[0] not in PROGRAMS:
+        process.argv = ["busybox"]
+        complain(process, f"{words[0]}: applet not found")
+        return 127
+    process.argv = words
+    return PROGRAMS[words[0]](process)
+
+
+PROGRAMS["busybox"] = busybox
