@@ -56,3 +56,4 @@ def _close_on_signals(server: Server) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, close)
+    server.wake_on_signals()

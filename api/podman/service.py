@@ -7,7 +7,7 @@ import podlink
 from podlink.api.podman import containers, images, system
 from podlink.api.podman.errors import INTERFACE, translate
 from podlink.api.varlink.idl import parse
-from podlink.api.varlink.service import Service
+from podlink.api.varlink.service import Handler, Service
 from podlink.engine.app import Engine
 
 HANDLERS = system.HANDLERS | containers.HANDLERS | images.HANDLERS
@@ -17,7 +17,7 @@ HANDLERS = system.HANDLERS | containers.HANDLERS | images.HANDLERS
 def service(engine: Engine) -> Service:
     """A varlink service over the engine; the engine stays the caller's to close."""
     text = resources.files("podlink.api.idl").joinpath(f"{INTERFACE}.varlink").read_text()
-    handlers = {name: partial(handler, engine.host) for name, handler in HANDLERS.items()}
+    handlers: dict[str, Handler] = {name: partial(handler, engine.host) for name, handler in HANDLERS.items()}
     return Service(
         vendor="podlink",
         product="podlink",

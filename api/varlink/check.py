@@ -56,12 +56,26 @@ def checkers(interface: Interface) -> dict[str, Callable[[Any], Struct]]:
     return {method.name: makers.arguments(method) for method in interface.methods}
 
 
-class _Makers:
-    """Builds the checkers and zero values of an interface's types; a named type is built once, when it is first needed."""
+def reply_checker(interface: Interface, method: str) -> Callable[[Any], Struct]:
+    """What holds the parameters of a reply to the letter: every field is there, none besides, each of its type. Raises Invalid.
 
-    def __init__(self, interface: Interface) -> None:
+    For tests: a service owes its clients more than they owe it.
+    """
+    result = next(each.result for each in interface.methods if each.name == method)
+    check = _Makers(interface, whole=True).checker(result)
+    return lambda value: check(value, "")
+
+
+class _Makers:
+    """Builds the checkers and zero values of an interface's types; a named type is built once, when it is first needed.
+
+    whole: whether a struct is to have all of its fields, and no others.
+    """
+
+    def __init__(self, interface: Interface, *, whole: bool = False) -> None:
         self._aliases = {alias.name: alias.type for alias in interface.types}
         self._named: dict[str, Checker] = {}
+        self._whole = whole
 
     def arguments(self, method: Method) -> Callable[[Any], Struct]:
         check = self._record(method.parameters)
@@ -116,6 +130,9 @@ class _Makers:
             if type(value) is not dict:
                 raise Invalid(path or "parameters", f"a struct was expected, {_kind(value)} was found")
             prefix = path + "." if path else ""
+            if self._whole and value.keys() != zeros.keys():
+                odd = sorted(value.keys() ^ zeros.keys())[0]
+                raise Invalid(prefix + odd, "a field that is missing" if odd in zeros else "a field that the type does not have")
             given = {name: test(found, prefix + name) for name, test in fields if (found := value.get(name)) is not None}
             return Struct(given, zeros)
 

@@ -9,10 +9,12 @@ accept ──▶ Connection(thread): read a message ─▶ service.replies ─�
 import errno
 import logging
 import select
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from podlink.api.varlink.frame import Malformed, Reader, decode, encode
 from podlink.api.varlink.service import Service
@@ -123,14 +125,22 @@ class Server:
         self._since = time.monotonic()
         self._closing = False
         self._wake_read, self._wake_write = socket.socketpair()
+        for end in (self._wake_read, self._wake_write):
+            end.setblocking(False)
 
     def close(self) -> None:
         """Stop serving; `serve` returns. May be called from a signal handler or from any thread, and again."""
         self._closing = True
-        try:
+        self._wake()
+
+    def wake_on_signals(self) -> None:
+        """Have every signal with a handler wake `serve` up. Without this one that comes right before it sleeps is seen when it
+        wakes by itself. For the main thread."""
+        signal.set_wakeup_fd(self._wake_write.fileno(), warn_on_full_buffer=False)
+
+    def _wake(self) -> None:
+        with suppress(OSError):  # full: it will wake up; closed: it is awake
             self._wake_write.send(b"x")
-        except OSError:
-            pass
 
     def serve(self) -> None:
         """Accept and answer. When it returns every connection is closed."""
@@ -140,10 +150,13 @@ class Server:
         poll.register(self._wake_read, select.POLLIN)
         try:
             while not self._closing:
-                ready = poll.poll(self._wait())
+                ready = [number for number, _ in poll.poll(self._wait())]
+                if self._wake_read.fileno() in ready:
+                    with suppress(BlockingIOError):
+                        self._wake_read.recv(4096)
                 if self._closing or self._idle_over():
                     break
-                if any(number == self._listener.socket.fileno() for number, _ in ready):
+                if self._listener.socket.fileno() in ready:
                     self._accept()
         finally:
             self._end()
@@ -220,10 +233,7 @@ class Server:
             self._quiet.notify_all()
         link.close()
         if self._idle is not None:
-            try:
-                self._wake_write.send(b"i")
-            except OSError:
-                pass
+            self._wake()
 
     def _end(self) -> None:
         """Tell every waiting call that its caller has left, and give those under way a moment to end."""
@@ -233,15 +243,15 @@ class Server:
         for link, flag in links.items():
             if flag:
                 flag.set()
-            try:
+            with suppress(OSError):
                 link.shutdown(socket.SHUT_RD)
-            except OSError:
-                pass
         deadline = time.monotonic() + GRACE
         with self._quiet:
             while self._open and (left := deadline - time.monotonic()) > 0:
                 self._quiet.wait(left)
         self._hang_ups.close()
+        if threading.current_thread() is threading.main_thread():
+            signal.set_wakeup_fd(-1)
         self._wake_read.close()
         self._wake_write.close()
 

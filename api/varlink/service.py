@@ -1,7 +1,7 @@
 """From a message to a reply: interfaces, their methods, and the handlers behind them. https://varlink.org/Service"""
 
 import logging
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Protocol
@@ -53,7 +53,7 @@ class Served:
     """An interface with its text, as clients are to see it, and its handlers by method."""
 
     text: str
-    handlers: dict[str, Handler]
+    handlers: Mapping[str, Handler]
     checks: dict[str, Callable[[Any], Struct]]
 
 
@@ -67,7 +67,7 @@ class Service:
         product: str,
         version: str,
         url: str,
-        interfaces: Sequence[tuple[Interface, str, dict[str, Handler]]],
+        interfaces: Sequence[tuple[Interface, str, Mapping[str, Handler]]],
         translate: Callable[[BaseException], VarlinkError | None] = lambda error: None,
     ) -> None:
         """translate: what a client is told of an exception that a handler raised; None where that is nobody's business."""
@@ -87,8 +87,8 @@ class Service:
                 if not oneway:
                     yield {"parameters": parameters, "continues": True} if more else {"parameters": parameters}
         except Exception as error:
+            told = self._told(error)
             if not oneway:
-                told = self._told(error)
                 yield {"error": told.name, "parameters": told.parameters}
 
     def _answers(self, message: Parameters, oneway: bool, cancelled: Cancelled) -> Iterator[tuple[Parameters, bool]]:
@@ -115,7 +115,7 @@ class Service:
         if isinstance(error, VarlinkError):
             return error
         told = self._translate(error)
-        if told is None or told.parameters.get("internal"):
+        if told is None:
             log.exception("a handler failed")
         return told or VarlinkError(f"{SERVICE}.InvalidParameter", {"parameter": "method"})
 

@@ -35,7 +35,7 @@ class Address:
                 raise ValueError(f"address {text!r}: a unix address is unix:/absolute/path or unix:@name")
             if len(name.encode()) > PATH_MAX:
                 raise ValueError(
-                    f"address {text!r}: its path is longer than the {PATH_MAX} bytes that a socket's can have; choose a shorter one"
+                    f"address {text!r}: its path has over {PATH_MAX} bytes, more than a socket's can; choose a shorter one"
                 )
             return cls("unix", name, mode=mode)
         if found := re.fullmatch(r"tcp:(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+)):(\d{1,5})", place):
