@@ -11,7 +11,7 @@ import io
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from podlink.engine.errors import StorageFailed
+from podlink.engine.errors import InvalidArchive, StorageFailed
 from podlink.engine.host import Host
 from podlink.engine.images import LOCK
 from podlink.engine.images.collect import drop
@@ -47,6 +47,8 @@ def import_image(host: Host, source: str, reference: str = "", message: str = ""
             return _commit(host, staged, writer, media_type, config, names)
     except OSError as trouble:
         raise StorageFailed(f"import of {source}: {trouble.strerror or trouble}") from trouble
+    except InvalidArchive as trouble:
+        raise InvalidArchive(f"import of {source}: {trouble.reason}") from None
 
 
 def describe(host: Host, diff_id: Digest, execution: Execution, message: str) -> ImageConfig:

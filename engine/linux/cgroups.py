@@ -124,26 +124,30 @@ def join(cgroup: str, pid: int, root: Path = ROOT) -> None:
         _write(path / "cgroup.procs", str(pid))
 
 
-def freeze(cgroup: str, root: Path = ROOT) -> None:
-    """Stop every process of the cgroup where it stands. Back only when all of them have stopped."""
+def freeze(cgroup: str, hopeless: Callable[[], bool] = lambda: False, root: Path = ROOT) -> None:
+    """Stop every process of the cgroup where it stands. Back only when all of them have stopped; else none is.
+
+    hopeless: whether it is no use any more. An init that is ending waits for its children, and where those are frozen, for
+    good. Raises ProcessLookupError then, TimeoutError where it takes too long.
+    """
     places = paths(cgroup, root)
-    if version(root) == 2:
-        _write(places[UNIFIED] / "cgroup.freeze", "1")
-        _until(lambda: frozen(cgroup, root), f"{cgroup} to freeze")
-        return
-    control = places["freezer"] / "freezer.state"
+    control, word = (
+        (places[UNIFIED] / "cgroup.freeze", "1") if version(root) == 2 else (places["freezer"] / "freezer.state", "FROZEN")
+    )
 
     def settled() -> bool:
         if frozen(cgroup, root):
             return True
-        _write(control, "FROZEN", quietly=True)  # FREEZING can last for good when a process forks just then: ask again
+        if hopeless():
+            raise ProcessLookupError(errno.ESRCH, "its init is ending", cgroup)
+        _write(control, word, quietly=True)  # FREEZING can last for good when a process forks just then: ask again
         return False
 
-    _write(control, "FROZEN")
+    _write(control, word)
     try:
         _until(settled, f"{cgroup} to freeze")
-    except TimeoutError:
-        _write(control, "THAWED")  # half frozen is worse than not frozen
+    except OSError:
+        thaw(cgroup, root)  # half frozen is worse than not frozen
         raise
 
 

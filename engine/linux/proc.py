@@ -13,11 +13,14 @@ ProcessLookupError, as kill(2) would; `alive` answers False instead.
 import errno
 import os
 import pwd
+import signal
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 PROC = Path("/proc")
+PF_EXITING = 0x4
+"""include/linux/sched.h"""
 TICKS = os.sysconf("SC_CLK_TCK")
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 
@@ -70,6 +73,18 @@ def alive(pid: int, start: int, boot: str, root: Path = PROC) -> bool:
     except ProcessLookupError:
         return False
     return int(fields[22]) == start and fields[3] not in ("Z", "X")
+
+
+def is_ending(pid: int, root: Path = PROC) -> bool:
+    """Whether the process is on its way out, or gone: PF_EXITING among its flags, or a SIGKILL that it has not come to yet."""
+    try:
+        if int(_stat(pid, root)[9]) & PF_EXITING:
+            return True
+        lines = _read(root / str(pid) / "status").splitlines()
+    except ProcessLookupError:
+        return True
+    pending = [int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd:", "ShdPnd:"))]
+    return any(mask & 1 << signal.SIGKILL - 1 for mask in pending)
 
 
 def namespaces(pid: int, root: Path = PROC) -> dict[str, str]:

@@ -195,8 +195,9 @@ class RuncRuntime:
                 cgroups.thaw(cgroup)  # version 1 keeps even SIGKILL from a frozen process
 
     def pause(self, container: str) -> None:
+        init = self.running(container)
         with _refusals(f"container {container[:12]} can't be paused"):
-            cgroups.freeze(self._cgroup(container))
+            cgroups.freeze(self._cgroup(container), lambda: init is None or proc.is_ending(init[1].pid))
 
     def resume(self, container: str) -> None:
         with _refusals(f"container {container[:12]} can't be resumed"):

@@ -54,7 +54,7 @@ def test_frozen_processes_stand_still_until_thawed(root: Path, cgroup: str) -> N
     with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as busy:
         try:
             cgroups.join(cgroup, busy.pid, root)
-            cgroups.freeze(cgroup, root)
+            cgroups.freeze(cgroup, root=root)
             assert cgroups.frozen(cgroup, root)
             before = proc.info(busy.pid).cpu_time
             time.sleep(0.1)
@@ -79,7 +79,7 @@ def test_kill_all_ends_every_process_frozen_or_not(root: Path, cgroup: str, froz
             time.sleep(0.005)
         assert len(cgroups.processes(cgroup, root)) == 3
         if frozen:
-            cgroups.freeze(cgroup, root)
+            cgroups.freeze(cgroup, root=root)
         cgroups.kill_all(cgroup, root)
         assert cgroups.processes(cgroup, root) == []
         assert shell.wait(5) == -9

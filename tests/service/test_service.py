@@ -86,7 +86,12 @@ def test_the_engines_errors_are_those_of_the_interface() -> None:
         ("RemoveContainer", {"name": "bozo"}, "ContainerNotFound", "bozo"),
         ("CreateContainer", {"create": {"image": "bozo"}}, "ImageNotFound", "bozo"),
         ("CreateContainer", {"create": {"image": "small", "volumes": ["/a:/b"]}}, "ErrorOccurred", "volumes"),
-        ("CreateContainer", {"create": {"image": "small", "resources": {"cpus": 1.5}}}, "ErrorOccurred", "resources.cpus"),
+        (
+            "CreateContainer",
+            {"create": {"image": "small", "resources": {"kernel_memory": 1}}},
+            "ErrorOccurred",
+            "resources.kernel_memory",
+        ),
         ("InspectImage", {"name": "bozo"}, "ImageNotFound", "bozo"),
         ("RemoveImage", {"name": "bozo"}, "ImageNotFound", "bozo"),
         ("ImportImage", {"source": "/nonexistent.tar", "reference": "x"}, "ErrorOccurred", "/nonexistent.tar"),
@@ -126,6 +131,8 @@ def test_a_timeout_of_zero_kills_and_an_absent_one_is_the_containers(service: An
 def test_a_slow_call_holds_up_no_other_connection(service: Any) -> None:
     service.create(*LOOP, name="web")
     service.call("StartContainer", name="web")
+    while not service.call("GetContainerLogs", name="web")["container"]:
+        time.sleep(0.02)
     with service.client() as waiting, service.client() as other:
         codes: list[Any] = []
         thread = threading.Thread(target=lambda: codes.append(waiting.call(f"{PODMAN}.WaitContainer", name="web")))
