@@ -174,17 +174,14 @@ class EmulatorRuntime:
         run.send_from_outside(number)
 
     def pause(self, container: str) -> None:
-        self._held(container, "paused").freeze(True)
-
-    def resume(self, container: str) -> None:
-        self._held(container, "resumed").freeze(False)
-
-    def _held(self, container: str, verb: str) -> Run:
-        """The run, as long as the table has it: the freezer of one that has just ended is still there, and harmless."""
         run = self._runs.get(container)
         if run is None:
-            raise RuntimeFailed(f"container {container[:12]} can't be {verb}: it does not run")
-        return run
+            raise RuntimeFailed(f"container {container[:12]} can't be paused: it does not run")
+        run.freeze(True)
+
+    def resume(self, container: str) -> None:
+        if run := self._runs.get(container):
+            run.freeze(False)
 
     def processes(self, container: str) -> list[ProcessInfo]:
         run = self._runs.get(container)

@@ -1,0 +1,384 @@
+"""The contract of `engine/runtime/base.py`, for every runtime: each clause is a function that a test gives a `Stage`.
+
+    @pytest.mark.parametrize("clause", CONTRACT)
+    def test_the_contract(stage: Stage, clause: Clause) -> None:
+        clause(stage)
+
+A clause's name says what is promised, its assertions are the proof. What it needs is a root file system with a POSIX shell
+and `sleep`: no image, no storage, no state.
+"""
+
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from podlink.engine.errors import RuntimeFailed
+from podlink.engine.oci.spec.build import build
+from podlink.engine.oci.spec.values import ContainerConfig, HostFacts, Placement, User
+from podlink.engine.runtime.base import Launch, Process, Runtime
+from podlink.engine.runtime.exits import Exit
+from podlink.engine.streams import log
+
+PATIENCE = 20.0
+"""Seconds for what must happen; a runtime that needs them has failed."""
+PATH = "PATH=/bin:/usr/bin"
+FOREVER = "while :; do sleep 0.05; done"
+POLITE = f"trap 'exit 7' TERM; echo ready; {FOREVER}"
+
+
+@dataclass
+class Stage:
+    """A runtime, and where its containers live. parent: the cgroup for them, without slashes around."""
+
+    runtime: Runtime
+    rootfs: Path
+    folder: Path
+    facts: HostFacts
+    parent: str = "podlink-test"
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def directory(self, container: str) -> Path:
+        return self.folder / container
+
+    def launch(self, container: str, *argv: str, pid: str = "private") -> Launch:
+        """The next start of a container."""
+        self.directory(container).mkdir(parents=True, exist_ok=True)
+        self.numbers[container] = self.numbers.get(container, 0) + 1
+        place = Placement(
+            container=container,
+            rootfs=self.rootfs,
+            user=User(),
+            cgroup=f"/{self.parent}/{container}",
+            network="private",
+            pid=pid,
+        )
+        return Launch(
+            container=container,
+            number=self.numbers[container],
+            rootfs=self.rootfs,
+            directory=self.directory(container),
+            spec=build(ContainerConfig(args=argv, env=(PATH,)), place, self.facts),
+        )
+
+    def script(self, container: str, text: str) -> Process:
+        """Start a shell with this script."""
+        return self.runtime.run(self.launch(container, "/bin/sh", "-c", text))
+
+    def ready(self, container: str, text: str) -> Process:
+        """The same, once it has said `ready`."""
+        process = self.script(container, text)
+        self.await_output(container, "ready")
+        return process
+
+    def output(self, container: str) -> str:
+        return b"".join(log.read(self.directory(container) / "ctr.log")).decode()
+
+    def await_output(self, container: str, text: str) -> None:
+        with self.runtime.watch(self.directory(container)) as wakeup:
+            while text not in self.output(container):
+                assert wakeup.wait(PATIENCE), f"no {text!r} in {self.output(container)!r}"
+
+    def end(self, container: str) -> Exit:
+        """How this start ended, once it has."""
+        with self.runtime.watch(self.directory(container)) as wakeup:
+            while (found := self.runtime.exit_of(self.directory(container))) is None or found.number < self.numbers[container]:
+                assert wakeup.wait(PATIENCE), f"no exit record of {container}"
+        return found
+
+    def kill(self, container: str, process: Process, number: int = signal.SIGKILL) -> Exit:
+        self.runtime.signal(container, process, number)
+        return self.end(container)
+
+
+Clause = Callable[[Stage], None]
+
+
+def the_exit_code_is_told(stage: Stage) -> None:
+    for code in (0, 3, 255):
+        process = stage.script(f"exits-{code}", f"exit {code}")
+        found = stage.end(f"exits-{code}")
+        assert (found.code, found.number, found.error, found.oom_killed) == (code, 1, "", False)
+        assert abs(found.at / 1e9 - time.time()) < PATIENCE
+        assert not stage.runtime.alive(process) and stage.runtime.running(f"exits-{code}") is None
+
+
+def an_end_by_a_signal_is_128_and_its_number(stage: Stage) -> None:
+    process = stage.ready("killed", f"echo ready; {FOREVER}")
+    assert stage.kill("killed", process).code == 128 + signal.SIGKILL
+
+
+def a_trapped_signal_is_the_containers_affair(stage: Stage) -> None:
+    process = stage.ready("polite", POLITE)
+    assert stage.kill("polite", process, signal.SIGTERM).code == 7
+
+
+def init_does_not_notice_a_signal_without_a_handler(stage: Stage) -> None:
+    process = stage.ready("deaf", f"echo ready; {FOREVER}")
+    stage.runtime.signal("deaf", process, signal.SIGTERM)
+    time.sleep(0.2)
+    assert stage.runtime.alive(process)
+    assert stage.kill("deaf", process).code == 137
+
+
+def nobody_is_signalled_after_the_end(stage: Stage) -> None:
+    process = stage.script("short", "true")
+    stage.end("short")
+    try:
+        stage.runtime.signal("short", process, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    raise AssertionError("a process that has ended took a signal")
+
+
+REFUSED = {
+    "bozo": 'exec: "bozo": executable file not found in $PATH',
+    "/bin/bozo": 'exec: "/bin/bozo": stat /bin/bozo: no such file or directory',
+    "/bin/noexec": 'exec: "/bin/noexec": permission denied',
+}
+
+
+def a_refused_start_leaves_nothing(stage: Stage) -> None:
+    for name, reason in REFUSED.items():
+        _refuses(lambda name=name: stage.runtime.run(stage.launch("refused", name)), re.escape(reason))  # type: ignore[misc]
+        assert stage.runtime.known() == [] and stage.runtime.running("refused") is None and stage.runtime.settled("refused")
+        assert list(stage.directory("refused").iterdir()) == []
+
+
+def output_of_both_streams_is_in_the_log(stage: Stage) -> None:
+    stage.script("loud", "echo one; echo two >&2; printf three")
+    stage.end("loud")
+    assert sorted(stage.output("loud").split()) == ["one", "three", "two"]
+
+
+def what_is_paused_does_nothing_until_it_is_resumed(stage: Stage) -> None:
+    process = stage.ready("frozen", "echo ready; while :; do echo tick; sleep 0.02; done")
+    stage.runtime.pause("frozen")
+    time.sleep(0.1)  # a monitor has the lines yet to write that were in the pipe
+    before = stage.output("frozen")
+    time.sleep(0.3)
+    assert stage.output("frozen") == before and stage.runtime.alive(process)
+    stage.runtime.resume("frozen")
+    with stage.runtime.watch(stage.directory("frozen")) as wakeup:
+        while stage.output("frozen") == before:
+            assert wakeup.wait(PATIENCE)
+    stage.runtime.destroy("frozen")
+
+
+def a_paused_container_can_be_killed(stage: Stage) -> None:
+    process = stage.ready("frozen", POLITE)
+    stage.runtime.pause("frozen")
+    assert stage.kill("frozen", process).code == 137
+
+
+def a_paused_container_has_its_signal_once_it_is_resumed(stage: Stage) -> None:
+    process = stage.ready("frozen", POLITE)
+    stage.runtime.pause("frozen")
+    stage.runtime.signal("frozen", process, signal.SIGTERM)
+    time.sleep(0.2)
+    assert stage.runtime.alive(process)
+    stage.runtime.resume("frozen")
+    assert stage.end("frozen").code == 7
+
+
+def who_finds_it_settled_finds_the_record(stage: Stage) -> None:
+    for number in range(5):
+        process = stage.script("brief", f"exit {number}")
+        deadline = time.monotonic() + PATIENCE
+        while not stage.runtime.settled("brief"):
+            assert time.monotonic() < deadline
+            time.sleep(0)
+        found = stage.runtime.exit_of(stage.directory("brief"))
+        assert found is not None and (found.number, found.code) == (number + 1, number)
+        assert not stage.runtime.alive(process)
+
+
+def who_watches_is_woken_by_output_end_and_removal(stage: Stage) -> None:
+    stage.directory("watched").mkdir()
+    with stage.runtime.watch(stage.directory("watched")) as wakeup:
+        process = stage.ready("watched", POLITE)
+        assert wakeup.wait(PATIENCE)
+        while wakeup.wait(0.2):
+            pass
+        stage.runtime.signal("watched", process, signal.SIGTERM)
+        while stage.runtime.exit_of(stage.directory("watched")) is None:
+            assert wakeup.wait(PATIENCE)
+        while wakeup.wait(0.2):
+            pass
+        stage.runtime.delete("watched")
+        for path in stage.directory("watched").iterdir():
+            path.unlink()
+        stage.directory("watched").rmdir()
+        stage.runtime.forget("watched", stage.directory("watched"))
+        assert wakeup.wait(PATIENCE)
+    stage.runtime.forget("watched", stage.directory("watched"))
+
+
+def a_directory_that_is_not_there_is_not_watched(stage: Stage) -> None:
+    try:
+        with stage.runtime.watch(stage.folder / "nowhere"):
+            raise AssertionError("it was watched")
+    except FileNotFoundError:
+        pass
+
+
+def one_start_follows_another(stage: Stage) -> None:
+    first = stage.script("again", "echo one; exit 1")
+    assert stage.end("again").number == 1
+    second = stage.script("again", "echo two; exit 2")
+    found = stage.end("again")
+    assert (found.number, found.code) == (2, 2) and first != second
+    assert stage.output("again") == "one\ntwo\n"
+    stage.runtime.delete("again")
+    third = stage.ready("again", POLITE)
+    assert stage.runtime.running("again") == (3, third)
+    assert stage.kill("again", third, signal.SIGTERM).number == 3
+
+
+def what_runs_is_not_deleted(stage: Stage) -> None:
+    process = stage.ready("held", POLITE)
+    _refuses(lambda: stage.runtime.delete("held"), "held")
+    assert stage.runtime.alive(process) and stage.runtime.known() == ["held"]
+    stage.kill("held", process)
+    for _ in range(2):
+        stage.runtime.delete("held")
+    assert stage.runtime.known() == []
+
+
+def destroy_undoes_a_run_in_every_state(stage: Stage) -> None:
+    def paused() -> None:
+        stage.ready("doomed", POLITE)
+        stage.runtime.pause("doomed")
+
+    def ended() -> None:
+        stage.script("doomed", "true")
+        stage.end("doomed")
+
+    states: tuple[Callable[[], object], ...] = (
+        lambda: None,
+        lambda: stage.script("doomed", POLITE),
+        lambda: stage.ready("doomed", POLITE),
+        paused,
+        ended,
+    )
+    for reach in states:
+        reach()
+        for _ in range(2):
+            stage.runtime.destroy("doomed")
+            assert stage.runtime.known() == [] and stage.runtime.running("doomed") is None and stage.runtime.settled("doomed")
+
+
+def what_does_not_run_is_not_paused_and_need_not_be_resumed(stage: Stage) -> None:
+    _refuses(lambda: stage.runtime.pause("nobody"), "nobody")
+    stage.runtime.resume("nobody")
+    assert stage.runtime.known() == []
+
+
+def each_run_has_namespaces_of_its_own_unless_it_joins(stage: Stage) -> None:
+    one, two = stage.ready("one", POLITE), stage.ready("two", POLITE)
+    guest = stage.runtime.run(stage.launch("guest", "/bin/sh", "-c", POLITE, pid=f"/proc/{one.pid}/ns/pid"))
+    mine, other, joined = (stage.runtime.namespaces(each) for each in (one, two, guest))
+    assert set(mine) == {"cgroup", "ipc", "mnt", "net", "pid", "user", "uts"}
+    assert all(text.isdecimal() for text in mine.values())
+    assert all(mine[kind] != other[kind] for kind in ("ipc", "mnt", "net", "pid", "uts")) and mine["user"] == other["user"]
+    assert joined["pid"] == mine["pid"] and joined["mnt"] != mine["mnt"]
+    stage.kill("guest", guest)
+    assert set(stage.runtime.namespaces(guest).values()) == {""}
+    for name in ("one", "two"):
+        stage.runtime.destroy(name)
+
+
+def the_processes_are_told(stage: Stage) -> None:
+    process = stage.ready("family", "sleep 100 & echo ready; wait")
+    with_child = stage.runtime.processes("family")
+    deadline = time.monotonic() + PATIENCE
+    while "sleep 100" not in [each.command for each in with_child]:
+        assert time.monotonic() < deadline, with_child
+        with_child = stage.runtime.processes("family")
+    init, child = with_child
+    assert (init.pid, child.ppid, init.uid, child.uid) == (process.pid, process.pid, 0, 0)
+    assert abs(init.started - time.time()) < PATIENCE and init.cpu_time >= 0
+    header, *rows = stage.runtime.ps("family", ["-o", "pid,args"])
+    assert header.split() == ["PID", "COMMAND"]
+    assert [row.split(None, 1)[0] for row in rows] == [str(init.pid), str(child.pid)] and rows[1].split()[1:] == ["sleep", "100"]
+    stage.runtime.destroy("family")
+
+
+def figures_grow(stage: Stage) -> None:
+    process = stage.ready("busy", "echo ready; while :; do :; done")
+    before = stage.runtime.sample("busy", process)
+    deadline = time.monotonic() + PATIENCE
+    while (after := stage.runtime.sample("busy", process)).cpu_nano <= before.cpu_nano:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert after.at > before.at and after.cpu_nano >= after.system_nano >= before.system_nano >= 0
+    assert after.pids == 1 and 0 < after.mem_usage <= after.mem_limit
+    stage.runtime.destroy("busy")
+
+
+def whoever_listens_is_asked_once_the_record_is_there(stage: Stage) -> None:
+    asked: list[tuple[str, Exit | None, bool]] = []
+    told = threading.Event()
+
+    def cleanup(container: str) -> None:
+        asked.append((container, stage.runtime.exit_of(stage.directory(container)), stage.runtime.settled(container)))
+        stage.runtime.delete(container)
+        told.set()
+
+    stage.runtime.listen(cleanup)
+    stage.script("heard", "exit 4")
+    assert told.wait(PATIENCE)
+    ((container, found, settled),) = asked
+    assert container == "heard" and found is not None and found.code == 4 and settled
+    assert stage.runtime.known() == []
+
+
+def many_run_side_by_side(stage: Stage) -> None:
+    threads = [
+        threading.Thread(target=stage.script, args=(f"side-{number}", f"echo {number}; exit {number}")) for number in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    for number in range(6):
+        assert stage.end(f"side-{number}").code == number and stage.output(f"side-{number}") == f"{number}\n"
+    assert stage.runtime.known() == [f"side-{number}" for number in range(6)]
+
+
+def _refuses(act: Callable[[], object], reason: str) -> None:
+    try:
+        act()
+    except RuntimeFailed as refusal:
+        assert re.search(reason, refusal.reason), refusal.reason
+        return
+    raise AssertionError(f"not refused: {reason}")
+
+
+CONTRACT: tuple[Clause, ...] = (
+    the_exit_code_is_told,
+    an_end_by_a_signal_is_128_and_its_number,
+    a_trapped_signal_is_the_containers_affair,
+    init_does_not_notice_a_signal_without_a_handler,
+    nobody_is_signalled_after_the_end,
+    a_refused_start_leaves_nothing,
+    output_of_both_streams_is_in_the_log,
+    what_is_paused_does_nothing_until_it_is_resumed,
+    a_paused_container_can_be_killed,
+    a_paused_container_has_its_signal_once_it_is_resumed,
+    who_finds_it_settled_finds_the_record,
+    who_watches_is_woken_by_output_end_and_removal,
+    a_directory_that_is_not_there_is_not_watched,
+    one_start_follows_another,
+    what_runs_is_not_deleted,
+    destroy_undoes_a_run_in_every_state,
+    what_does_not_run_is_not_paused_and_need_not_be_resumed,
+    each_run_has_namespaces_of_its_own_unless_it_joins,
+    the_processes_are_told,
+    figures_grow,
+    whoever_listens_is_asked_once_the_record_is_there,
+    many_run_side_by_side,
+)
