@@ -167,8 +167,9 @@ class HostFacts:
 
     capabilities: those that this process may hand on (its bounding set), upper case with `CAP_`.
     architecture: `uname -m`. devices: the host's device nodes, for privileged containers. controls: the names of the control
-    files that cgroups have here, `memory.swappiness` or `io.weight`. rlimits, oom_score_adj: the engine's own, which a container inherits. processors,
-    memory_nodes: those that are online. realtime_budget: microseconds of a period that the containers' cgroup may give away.
+    files that cgroups have here, `memory.swappiness` or `io.weight`. rlimits, oom_score_adj: the engine's own, which a container
+    inherits. processors, memory_nodes: those that are online. realtime_budget: microseconds of a period that the containers'
+    cgroup may give away.
     """
 
     cgroup_version: int = 2
