@@ -156,7 +156,8 @@ class Process:
             try:
                 left = left[self.block(lambda left=left: channel.write(left)) or 0 :]  # type: ignore[misc]
             except BrokenPipeError:
-                self.run.send(self, signals.PIPE)
+                with self.run.changed:
+                    self.run.send(self, signals.PIPE)
                 self.checkpoint()
                 raise
 

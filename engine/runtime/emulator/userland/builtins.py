@@ -1,14 +1,17 @@
 """The commands that are part of the shell, for they change it. Each gets the shell and its arguments, and answers a status."""
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from podlink.engine.runtime.emulator import signals
+from podlink.engine.runtime.emulator import programs, signals
 from podlink.engine.runtime.emulator.process import Exited, Interrupted, Process, Program
-from podlink.engine.runtime.emulator.userland import conditions, files, printing, system
-from podlink.engine.runtime.emulator.userland.expansion import ShellFault
+from podlink.engine.runtime.emulator.tree import refusal
+from podlink.engine.runtime.emulator.userland import children, conditions, files, printing, system
+from podlink.engine.runtime.emulator.userland.control import Leave, Return, ShellFault
 from podlink.engine.runtime.emulator.userland.parser import parse
 
 if TYPE_CHECKING:
@@ -40,8 +43,6 @@ def nothing(shell: "Shell", argv: list[str]) -> int:
 
 
 def leave(shell: "Shell", argv: list[str]) -> int:
-    from podlink.engine.runtime.emulator.userland.shell import Leave
-
     levels = number(shell, argv, 1)
     if shell.loops:
         raise Leave(levels, again=argv[0] == "continue")
@@ -49,8 +50,6 @@ def leave(shell: "Shell", argv: list[str]) -> int:
 
 
 def return_(shell: "Shell", argv: list[str]) -> int:
-    from podlink.engine.runtime.emulator.userland.shell import Return
-
     raise Return(number(shell, argv, shell.status) & 0xFF)
 
 
@@ -65,8 +64,8 @@ def cd(shell: "Shell", argv: list[str]) -> int:
     process = shell.process
     try:
         real = process.tree.real(target, process.directory)
-        if not process.tree.host(real).is_dir():
-            raise NotADirectoryError(20, os.strerror(20))
+        if not stat.S_ISDIR(process.tree.host(real).stat().st_mode):
+            raise refusal(errno.ENOTDIR, target)
     except OSError as error:
         return fail(shell, argv, f"can't cd to {target}: {os.strerror(error.errno or 0)}")
     shell.variables["OLDPWD"], shell.variables["PWD"] = process.directory, real
@@ -92,6 +91,20 @@ def export(shell: "Shell", argv: list[str]) -> int:
         if equals:
             shell.assign(name, value)
         marked.add(name)
+    return 0
+
+
+def local(shell: "Shell", argv: list[str]) -> int:
+    """Variables that are as they were once the function returns."""
+    if not shell.scopes:
+        raise ShellFault("local: line 0: not in a function")
+    for word in argv[1:]:
+        name, equals, value = word.partition("=")
+        if not NAME.fullmatch(name):
+            raise ShellFault(f"local: line 0: {word}: bad variable name")
+        shell.scopes[-1].setdefault(name, shell.variables.get(name))
+        if equals:
+            shell.assign(name, value)
     return 0
 
 
@@ -173,7 +186,7 @@ def wait(shell: "Shell", argv: list[str]) -> int:
         if target in shell.jobs:
             shell.jobs.remove(target)
         if argv[1:]:
-            shell.report(ending)
+            children.report(shell, ending)
             status = ending.status
     return status
 
@@ -251,7 +264,7 @@ def exec_(shell: "Shell", argv: list[str]) -> int:
     if len(argv) < 2:
         return 0
     try:
-        loaded = shell.find(argv[1:])
+        loaded = children.find(shell, argv[1:])
     except ShellFault as fault:
         raise ShellFault(f"exec: line 0: {fault}", fault.code) from None
     shell.traps = {}
@@ -261,12 +274,9 @@ def exec_(shell: "Shell", argv: list[str]) -> int:
 def command(shell: "Shell", argv: list[str]) -> int:
     """`command -v NAME` tells what a name means; `command NAME …` runs it past the functions."""
     if argv[1:2] in (["-v"], ["-V"]):
-        status = 0
-        for name in argv[2:]:
-            status = 0 if (found := _meaning(shell, name)) else 127
-            if found:
-                shell.process.write(1, found + "\n")
-        return status
+        found = _meaning(shell, argv[2]) if len(argv) > 2 else ""
+        shell.process.write(1, f"{found}\n" if found else "")
+        return 0 if found else 127
     if len(argv) < 2:
         return 0
     if argv[1] in BUILTINS:
@@ -275,18 +285,16 @@ def command(shell: "Shell", argv: list[str]) -> int:
     def become(child: "Shell") -> None:
         child.status = child.execute(argv[1:], child.environment())
 
-    return shell.reap(shell.fork(become))
+    return children.reap(shell, children.fork(shell, become))
 
 
 def _meaning(shell: "Shell", name: str) -> str:
     if name in shell.functions or name in BUILTINS:
         return name
     try:
-        shell.find([name])
+        children.find(shell, [name])
     except ShellFault:
         return ""
-    from podlink.engine.runtime.emulator import programs
-
     try:
         process = shell.process
         return programs.find(process.tree, process.directory, name, shell.variables.get("PATH", ""))
@@ -345,6 +353,7 @@ BUILTINS: dict[str, Builtin] = {
     "exec": exec_,
     "exit": exit,
     "export": export,
+    "local": local,
     "read": read,
     "readonly": export,
     "return": return_,

@@ -29,8 +29,11 @@ def reason(error: OSError) -> str:
     return os.strerror(error.errno or 0)
 
 
-def options(process: Process, flags: str, valued: str = "") -> tuple[Options, list[str]]:
-    """The options and the operands, as getopt(3) finds them, options behind operands too. An unknown one ends the command."""
+def options(process: Process, flags: str, valued: str = "", repeated: str = "") -> tuple[Options, list[str]]:
+    """The options and the operands, as getopt(3) finds them, options behind operands too. An unknown one ends the command.
+
+    valued: letters with a value, of which the last one counts; for those of them in `repeated` all do, a line each.
+    """
     words, found, operands = list(process.argv[1:]), Options(), []
     while words:
         word = words.pop(0)
@@ -47,7 +50,8 @@ def options(process: Process, flags: str, valued: str = "") -> tuple[Options, li
             if letter in valued:
                 if not letters and not words:
                     raise _unknown(process, f"option requires an argument -- '{letter}'")
-                found[letter], letters = letters or words.pop(0), ""
+                before = [found[letter]] if letter in repeated and letter in found else []
+                found[letter], letters = "\n".join([*before, letters or words.pop(0)]), ""
             elif letter in flags:
                 found[letter] = ""
             else:
@@ -69,11 +73,12 @@ def count(process: Process, text: str) -> int:
 class Inputs:
     """The files that are named, one after the other; `-`, and nothing named, is the standard input.
 
-    status: 1 once one of them could not be opened, which was said then.
+    words: how it is told that one can't be opened. status: 1 once that was told.
     """
 
-    def __init__(self, process: Process, paths: list[str]) -> None:
+    def __init__(self, process: Process, paths: list[str], words: str = "can't open '{}'") -> None:
         self.process = process
+        self.words = words
         self.paths = paths or ["-"]
         self.status = 0
 
@@ -86,7 +91,7 @@ class Inputs:
             try:
                 descriptor = self.process.open(path)
             except OSError as error:
-                self.status = refused(self.process, f"can't open '{path}'", error)
+                self.status = refused(self.process, self.words.format(path), error)
                 continue
             try:
                 yield path, descriptor

@@ -8,19 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from podlink.engine.runtime.emulator.userland import arithmetic, patterns
+from podlink.engine.runtime.emulator.userland import arithmetic, children, patterns
+from podlink.engine.runtime.emulator.userland.control import ShellFault
 from podlink.engine.runtime.emulator.userland.syntax import Arithmetic, Literal, Parameter, Part, Substitution, Word
 
 if TYPE_CHECKING:
     from podlink.engine.runtime.emulator.userland.shell import Shell
-
-
-class ShellFault(Exception):
-    """An error that ends a shell which nobody sits at."""
-
-    def __init__(self, message: str, code: int = 2) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +76,7 @@ def _expand(shell: "Shell", part: Part) -> Iterable[Run]:
         case Literal(text, quoted):
             return [Run(text, quoted)]
         case Substitution(body, quoted):
-            return [_value(shell.capture(body), quoted)]
+            return [_value(children.capture(shell, body), quoted)]
         case Arithmetic(word, quoted):
             try:
                 value = arithmetic.evaluate("".join(run.text for run in _runs(shell, word)), shell.variables)

@@ -1,4 +1,4 @@
-"""Commands over files and directories: cp ls mkdir mv pwd rm rmdir touch. Each change is one system call: made or not made."""
+"""Commands over files and directories: cp ln ls mkdir mv pwd rm rmdir touch. Each change is one system call: made or not made."""
 
 import errno
 import os
@@ -108,6 +108,22 @@ def touch(process: Process) -> int:
         os.utime(host, ns=(now, now))
 
     return each(process, paths, stamp, "{}")
+
+
+def ln(process: Process) -> int:
+    """ln [-sfn] SOURCE… DESTINATION"""
+    found, paths = options(process, "sfnT")
+    return _pairs(process, paths, lambda source, goal: _link(process, source, goal, found), "{}")
+
+
+def _link(process: Process, source: str, goal: str, found: Options) -> None:
+    host = target(process, goal)
+    if "f" in found:
+        host.unlink(missing_ok=True)
+    if "s" in found:
+        host.symlink_to(source)
+    else:
+        host.hardlink_to(place(process, source, follow=False))
 
 
 def mv(process: Process) -> int:

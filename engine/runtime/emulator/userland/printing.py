@@ -147,9 +147,11 @@ def seq(process: Process) -> int:
     first, step = numbers[0] if len(words) > 1 else 1.0, numbers[1] if len(words) > 2 else 1.0
     places = max((len(word.partition(".")[2]) for word in words[:-1]), default=0)
     width = max(len(word.partition(".")[0]) for word in words) + (places + 1 if places else 0) if wide else 0
-    for number, value in enumerate(_steps(first, step, numbers[-1])):
-        process.write(1, (separator if number else "") + f"{value:0{width}.{places}f}")
-    process.write(1, "\n")
+    end = ""
+    for value in _steps(first, step, numbers[-1]):
+        process.write(1, (separator if end else "") + f"{value:0{width}.{places}f}")
+        end = "\n"
+    process.write(1, end)
     return 0
 
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from podlink.engine.runtime.emulator.process import Process
 from podlink.engine.runtime.emulator.userland import expansion
-from podlink.engine.runtime.emulator.userland.expansion import ShellFault
+from podlink.engine.runtime.emulator.userland.children import DESCRIPTORS
+from podlink.engine.runtime.emulator.userland.control import ShellFault
 from podlink.engine.runtime.emulator.userland.syntax import Document, Redirection
 
 if TYPE_CHECKING:
     from podlink.engine.runtime.emulator.userland.shell import Shell
 
-DESCRIPTORS = frozenset(range(10))
-"""Those that a script can name."""
 MODES = {
     "<": os.O_RDONLY,
     ">": os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
@@ -87,7 +86,7 @@ def _duplicate(shell: "Shell", text: str) -> int | None:
     if text == "-":
         return None
     if not text.isdecimal() or int(text) not in shell.process.files or int(text) not in DESCRIPTORS:
-        raise ShellFault(f"{text}: bad file descriptor" if text.isdecimal() else "bad fd number", 2)
+        raise ShellFault(f"{text}: Bad file descriptor" if text.isdecimal() else "bad fd number", 2)
     return int(text)
 
 

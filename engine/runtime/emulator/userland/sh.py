@@ -3,7 +3,8 @@
 import os
 
 from podlink.engine.runtime.emulator.process import Process
-from podlink.engine.runtime.emulator.userland.shell import MISUSE, Shell
+from podlink.engine.runtime.emulator.userland.control import MISUSE
+from podlink.engine.runtime.emulator.userland.shell import Shell
 
 
 def main(process: Process) -> int:

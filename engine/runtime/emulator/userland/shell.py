@@ -5,16 +5,15 @@ process (`Process.fork`); each that runs shell syntax has a `Shell` copied from 
 own process. The last command of a `-c` string takes the shell's place instead of becoming a child, as busybox has it.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from podlink.engine.runtime.emulator import programs, signals
-from podlink.engine.runtime.emulator.process import Ending, Exited, Process
-from podlink.engine.runtime.emulator.userland import builtins, expansion, patterns
-from podlink.engine.runtime.emulator.userland.expansion import ShellFault
+from podlink.engine.runtime.emulator import signals
+from podlink.engine.runtime.emulator.process import Exited, Process
+from podlink.engine.runtime.emulator.userland import builtins, children, expansion, patterns
+from podlink.engine.runtime.emulator.userland.control import MISUSE, Leave, Return, ShellFault
 from podlink.engine.runtime.emulator.userland.parser import parse
-from podlink.engine.runtime.emulator.userland.redirect import DESCRIPTORS, redirected
+from podlink.engine.runtime.emulator.userland.redirect import redirected
 from podlink.engine.runtime.emulator.userland.syntax import (
     Case,
     Command,
@@ -31,29 +30,15 @@ from podlink.engine.runtime.emulator.userland.syntax import (
 )
 from podlink.engine.runtime.emulator.userland.words import SyntaxFault
 
-NOT_FOUND, NOT_EXECUTABLE, MISUSE = 127, 126, 2
 EXIT = 0
 """The trap that is no signal's: run when the shell ends."""
 
 
-class Leave(Exception):
-    """`break` and `continue`: out of so many loops. again: the last of them goes on."""
-
-    def __init__(self, levels: int, again: bool) -> None:
-        super().__init__(levels)
-        self.levels, self.again = levels, again
-
-
-class Return(Exception):
-    """`return`: out of the function."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
 class Shell:
-    """name: `$0`. status: `$?`. job: `$!`. tested: within a condition, where `set -e` does not count."""
+    """name: `$0`. status: `$?`. job: `$!`. tested: within a condition, where `set -e` does not count.
+
+    scopes: for each function that is being called, what its local variables were before.
+    """
 
     def __init__(self, process: Process, name: str, parameters: list[str]) -> None:
         self.process = process
@@ -62,6 +47,7 @@ class Shell:
         self.variables: dict[str, str] = dict(process.env)
         self.exported = set(process.env)
         self.fixed: set[str] = set()
+        self.scopes: list[dict[str, str | None]] = []
         self.functions: dict[str, Command] = {}
         self.options = dict.fromkeys("efux", False)
         self.traps: dict[int, str] = {}
@@ -158,7 +144,7 @@ class Shell:
     def background(self, statement: Statement) -> None:
         foreground = Statement(statement.first, statement.rest)
         files = self.process.files
-        child = self.fork(lambda shell: shell.statement(foreground, last=True), deaf=True, files={n: n for n in files})
+        child = children.fork(self, lambda shell: shell.statement(foreground, last=True), deaf=True, files={n: n for n in files})
         self.job = child
         self.jobs.append(child)
         self.status = 0
@@ -182,25 +168,9 @@ class Shell:
             if len(pipeline.commands) == 1:
                 self.command(pipeline.commands[0], last=last and not pipeline.negated)
             else:
-                self.stages(pipeline.commands)
+                self.status = children.pipeline(self, pipeline.commands)
         if pipeline.negated:
             self.status = int(not self.status)
-
-    def stages(self, commands: tuple[Command, ...]) -> None:
-        """Each command a child, the output of one the input of the next; the status is that of the last."""
-        children, previous = [], None
-        for number, stage in enumerate(commands, start=1):
-            reader, writer = self.process.pipe() if number < len(commands) else (None, None)
-            files = {each: each for each in self.process.files if each in DESCRIPTORS and each not in (reader, writer, previous)}
-            files |= {0: previous} if previous is not None else {}
-            files |= {1: writer} if writer is not None else {}
-            children.append(self.fork(lambda shell, stage=stage: shell.command(stage, last=True), files=files))  # type: ignore[misc]
-            for done in (previous, writer):
-                if done is not None:
-                    self.process.close(done)
-            previous = reader
-        for child in children:
-            self.status = self.reap(child)
 
     # Commands
 
@@ -211,8 +181,8 @@ class Shell:
             case Simple():
                 self.simple(command, last=last)
             case Group(body=body, subshell=True):
-                child = self.fork(lambda shell: shell.sequence(body, last=True))
-                self.status = self.reap(child)
+                child = children.fork(self, lambda shell: shell.sequence(body, last=True))
+                self.status = children.reap(self, child)
             case Group(body=body):
                 self.sequence(body, last=last)
             case If():
@@ -338,12 +308,14 @@ class Shell:
     def call(self, argv: list[str]) -> None:
         parameters, self.parameters = self.parameters, argv[1:]
         loops, self.loops = self.loops, 0
+        self.scopes.append({})
         try:
             self.command(self.functions[argv[0]])
         except Return as answer:
             self.status = answer.status
         finally:
             self.parameters, self.loops = parameters, loops
+            self.put_back(self.scopes.pop())
 
     @contextmanager
     def overlaid(self, values: list[tuple[str, str]]) -> Iterator[None]:
@@ -354,11 +326,15 @@ class Shell:
         try:
             yield
         finally:
-            for name, old in before.items():
-                if old is None:
-                    self.variables.pop(name, None)
-                else:
-                    self.variables[name] = old
+            self.put_back(before)
+
+    def put_back(self, values: Mapping[str, str | None]) -> None:
+        """Variables as they were; None: not set."""
+        for name, value in values.items():
+            if value is None:
+                self.variables.pop(name, None)
+            else:
+                self.variables[name] = value
 
     # Programs
 
@@ -372,92 +348,27 @@ class Shell:
         if last and not self.traps:
             become(self)
             return
-        self.status = self.reap(self.fork(become))
+        self.status = children.reap(self, children.fork(self, become))
 
     def execute(self, argv: list[str], env: Mapping[str, str]) -> int:
         """Become a program. Answers when it has ended; only its exit code is left to give back."""
         try:
-            loaded = self.find(argv)
+            loaded = children.find(self, argv)
         except ShellFault as fault:
             self.complain(str(fault))
             return fault.code
         return self.process.execute(loaded.program, loaded.argv, env)
 
-    def find(self, argv: list[str]) -> programs.Loaded:
-        """What a command's name means: a file along PATH; where there is none, the command that busybox has built in."""
-        process, known = self.process, self.process.run.programs
-        try:
-            path = programs.find(process.tree, process.directory, argv[0], self.variables.get("PATH", ""))
-            return programs.load(known, process.tree, path, argv)
-        except programs.Missing as missing:
-            if argv[0] in known and "/" not in argv[0]:
-                return programs.Loaded(known[argv[0]], argv)
-            denied = str(missing).endswith("permission denied")
-            reason = "Permission denied" if denied else "not found"
-            raise ShellFault(f"{argv[0]}: {reason}", NOT_EXECUTABLE if denied else NOT_FOUND) from None
-        except OSError as error:
-            missing_interpreter = isinstance(error, FileNotFoundError)
-            reason = "not found" if missing_interpreter else os.strerror(error.errno or 0)
-            raise ShellFault(f"{argv[0]}: {reason}", NOT_FOUND if missing_interpreter else NOT_EXECUTABLE) from None
-
-    def fork(self, body: "Callable[[Shell], None]", *, files: Mapping[int, int] | None = None, deaf: bool = False) -> Process:
-        """A child with a copy of this shell. deaf: in the background, where SIGINT and SIGQUIT are ignored and input is empty."""
-
-        def live(process: Process) -> int:
-            shell = self.copy(process)
-            if deaf:
-                for number in (signals.INT, signals.QUIT):
-                    process.on_signal(number, None)
-                process.install(process.channel(process.open("/dev/null")).acquire(), 0)
-            try:
-                body(shell)
-            except (ShellFault, SyntaxFault) as fault:
-                shell.complain(str(fault))
-                return fault.code if isinstance(fault, ShellFault) else MISUSE
-            except Exited as exited:
-                shell.status = exited.code
-            except (Leave, Return):
-                pass
-            return shell.finish()
-
-        chosen = {number: number for number in self.process.files if number in DESCRIPTORS} if files is None else files
-        try:
-            return self.process.fork(live, files=chosen)
-        except OSError as error:
-            raise ShellFault(f"can't fork: {os.strerror(error.errno or 0)}") from None
-
-    def copy(self, process: Process) -> "Shell":
-        """The same shell in another process: traps are gone, but what is ignored stays so."""
-        shell = Shell(process, self.name, list(self.parameters))
+    def copy(self) -> "Shell":
+        """The same shell, for another process: traps are gone, but what is ignored stays so."""
+        shell = Shell(self.process, self.name, list(self.parameters))
         shell.variables, shell.exported, shell.fixed = dict(self.variables), set(self.exported), set(self.fixed)
         shell.functions, shell.options = dict(self.functions), dict(self.options)
+        shell.scopes = [dict(scope) for scope in self.scopes]
         shell.traps = {number: command for number, command in self.traps.items() if not command and number}
         shell.status, shell.job, shell.identity = self.status, self.job, self.identity
         shell.tested, shell.loops = self.tested, self.loops
         return shell
-
-    def reap(self, child: Process) -> int:
-        """Wait for a child, say what signal ended it, and give its status."""
-        ending = self.process.wait(child)
-        self.report(ending)
-        return ending.status
-
-    def report(self, ending: Ending) -> None:
-        if ending.signal and ending.signal not in (signals.INT, signals.PIPE):
-            self.process.write(2, signals.description_of(ending.signal) + "\n")
-
-    def capture(self, body: Sequence) -> str:
-        """What a command writes, less the newlines at its end."""
-        reader, writer = self.process.pipe()
-        files = {each: each for each in self.process.files if each in DESCRIPTORS and each not in (reader, writer)}
-        child = self.fork(lambda shell: shell.sequence(body, last=True), files={**files, 1: writer})
-        self.process.close(writer)
-        output = b""
-        while data := self.process.read(reader):
-            output += data
-        self.process.close(reader)
-        self.status = self.reap(child)
-        return output.decode(errors="surrogateescape").replace("\0", "").rstrip("\n")
 
     # Signals
 

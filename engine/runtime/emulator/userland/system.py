@@ -1,12 +1,11 @@
 """Commands that ask or change what is around them: date env false hostname id kill ps sleep true uname whoami."""
 
-import platform
 import re
 import time
 
 from podlink.engine.runtime.emulator import programs, signals
 from podlink.engine.runtime.emulator.process import Process
-from podlink.engine.runtime.emulator.userland.command import complain, options, reason, refused
+from podlink.engine.runtime.emulator.userland.command import Options, complain, options, reason, refused
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 ZONE = "UTC"
@@ -124,29 +123,31 @@ def id(process: Process) -> int:
     """id [-u|-g|-G] [-n] [USER]"""
     found, words = options(process, "ugnGr")
     run = process.run
-    uid, gid, groups = run.uid, run.gid, sorted({run.gid, *run.groups})
+    uid, gid, groups = run.uid, run.gid, sorted(run.groups)
     if words:
         row = next((row for row in _rows(process, "/etc/passwd", 7) if row[0] == words[0]), None)
         if row is None:
             return complain(process, f"unknown user {words[0]}")
         uid, gid = int(row[2]), int(row[3])
-        member = (int(each[2]) for each in _rows(process, "/etc/group", 4) if words[0] in each[3].split(","))
-        groups = sorted({gid, *member})
+        member = {int(each[2]) for each in _rows(process, "/etc/group", 4) if words[0] in each[3].split(",")}
+        groups = [gid, *sorted(member - {gid})]
+    process.write(1, _identity(process, found, uid, gid, groups) + "\n")
+    return 0
 
+
+def _identity(process: Process, found: Options, uid: int, gid: int, groups: list[int]) -> str:
     def shown(number: int, name: str | None) -> str:
         return name or str(number) if "n" in found else str(number)
 
     if "u" in found:
-        text = shown(uid, user_name(process, uid))
-    elif "g" in found:
-        text = shown(gid, group_name(process, gid))
-    elif "G" in found:
-        text = " ".join(shown(each, group_name(process, each)) for each in groups)
-    else:
-        listed = ",".join(_named(each, group_name(process, each)) for each in groups)
-        text = f"uid={_named(uid, user_name(process, uid))} gid={_named(gid, group_name(process, gid))} groups={listed}"
-    process.write(1, text + "\n")
-    return 0
+        return shown(uid, user_name(process, uid))
+    if "g" in found:
+        return shown(gid, group_name(process, gid))
+    if "G" in found:
+        return " ".join(shown(each, group_name(process, each)) for each in dict.fromkeys([gid, *groups]))
+    listed = ",".join(_named(each, group_name(process, each)) for each in groups)
+    whole = f"uid={_named(uid, user_name(process, uid))} gid={_named(gid, group_name(process, gid))}"
+    return f"{whole} groups={listed}" if listed else whole
 
 
 def _named(number: int, name: str | None) -> str:
@@ -226,8 +227,3 @@ def ps(process: Process) -> int:
 
 def _pid(process: Process) -> int:
     return process.pid
-
-
-def host_name() -> str:
-    """What a container that shares the host's name is called."""
-    return platform.node()

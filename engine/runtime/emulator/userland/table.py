@@ -2,7 +2,7 @@
 
 from podlink.engine.runtime.emulator.process import Process, Program
 from podlink.engine.runtime.emulator.userland import conditions, files, printing, sh, system, texts
-from podlink.engine.runtime.emulator.userland.command import complain
+from podlink.engine.runtime.emulator.userland.command import name
 
 PROGRAMS: dict[str, Program] = {
     "[": conditions.test,
@@ -21,6 +21,7 @@ PROGRAMS: dict[str, Program] = {
     "hostname": system.hostname,
     "id": system.id,
     "kill": system.kill,
+    "ln": files.ln,
     "ls": files.ls,
     "mkdir": files.mkdir,
     "mv": files.mv,
@@ -47,13 +48,14 @@ PROGRAMS: dict[str, Program] = {
 
 def busybox(process: Process) -> int:
     """`busybox NAME [ARGUMENT]…`: one of the others."""
-    words = process.argv[1:]
+    called, words = name(process), process.argv[1:]
+    if called != "busybox":  # a link to it by the name of a command that it would have
+        words = [called]
     if not words:
         process.write(1, "Currently defined functions:\n\t" + ", ".join(sorted(PROGRAMS)) + "\n")
         return 0
     if words[0] not in PROGRAMS:
-        process.argv = ["busybox"]
-        complain(process, f"{words[0]}: applet not found")
+        process.write(2, f"{words[0]}: applet not found\n")
         return 127
     process.argv = words
     return PROGRAMS[words[0]](process)

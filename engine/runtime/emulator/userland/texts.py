@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable
-from functools import partial
 
 from podlink.engine.runtime.emulator.process import Exited, Process
 from podlink.engine.runtime.emulator.userland.command import Inputs, Options, complain, count, options
@@ -86,8 +85,9 @@ def _all(process: Process, descriptor: int) -> bytes:
 
 
 def _spell_out_count(process: Process) -> None:
-    """`-5` is `-n 5`."""
-    process.argv = [re.sub(r"^-(\d+)$", r"-n\1", word) if number else word for number, word in enumerate(process.argv)]
+    """`-5` is `-n 5`, where it stands first."""
+    if len(process.argv) > 1:
+        process.argv = [process.argv[0], re.sub(r"^-(\d+)$", r"-n\1", process.argv[1]), *process.argv[2:]]
 
 
 def _title(process: Process, found: Options, paths: list[str], path: str, number: int) -> None:
@@ -103,9 +103,9 @@ def wc(process: Process) -> int:
     for path, descriptor in inputs:
         figures = _measured(_all(process, descriptor), letters)
         totals = [total + figure for total, figure in zip(totals, figures, strict=True)]
-        process.write(1, _row(figures, "" if not paths else path))
+        process.write(1, _row(figures, path if paths else "", wide=len(paths) > 1))
     if len(paths) > 1:
-        process.write(1, _row(totals, "total"))
+        process.write(1, _row(totals, "total", wide=True))
     return inputs.status
 
 
@@ -120,15 +120,15 @@ def _measured(text: bytes, letters: list[str]) -> list[int]:
     return [known[letter]() for letter in letters]
 
 
-def _row(figures: list[int], name: str) -> str:
-    """busybox: a single figure as it is, more in columns."""
-    text = str(figures[0]) if len(figures) == 1 else " ".join(f"{figure:9}" for figure in figures)
+def _row(figures: list[int], name: str, *, wide: bool) -> str:
+    """A figure that stands alone as it is, more in columns."""
+    text = " ".join(f"{figure:9}" for figure in figures) if wide or len(figures) > 1 else str(figures[0])
     return f"{text} {name}".rstrip() + "\n"
 
 
 def grep(process: Process) -> int:
     """grep [-EFivcnqlohHwxs] [-e PATTERN] [PATTERN] [FILE]…; 1 where nothing was found, 2 after an error."""
-    found, words = options(process, "EFGivcnqlohHwxsa", "em")
+    found, words = options(process, "EFGivcnqlohHwxsa", "em", repeated="e")
     patterns = found["e"].split("\n") if "e" in found else words[:1] and words.pop(0).split("\n")
     if not patterns:
         process.write(2, "Usage: grep [-HhnlLoqvsrRiwFE] [-m N] PATTERN/-e PATTERN.../-f FILE [FILE]...\n")
@@ -138,7 +138,7 @@ def grep(process: Process) -> int:
     except re.error as error:
         complain(process, f"bad regex '{patterns[0]}': {error}")
         return 2
-    inputs, total = Inputs(process, words), 0
+    inputs, total = Inputs(process, words, "{}"), 0
     named = ("H" in found or len(words) > 1) and "h" not in found
     for path, descriptor in inputs:
         prefix = f"{'(standard input)' if path == '-' else path}:" if named else ""
@@ -162,7 +162,7 @@ def _grep(process: Process, descriptor: int, expression: re.Pattern[bytes], foun
         selected += 1
         head = (prefix + (f"{number}:" if "n" in found else "")).encode()
         if not silent:
-            texts = [match[0] for match in expression.finditer(line)] if "o" in found else [line]
+            texts = [match[0] for match in expression.finditer(line) if match[0]] if "o" in found else [line]
             process.write(1, b"".join(head + text + b"\n" for text in texts))
         if "q" in found or "l" in found or ("m" in found and selected >= count(process, found["m"])):
             break
@@ -212,12 +212,16 @@ def _basic(pattern: str) -> str:
 
 def sort(process: Process) -> int:
     """sort [-nrufb] [-t SEPARATOR] [-k FIRST[,LAST]] [FILE]…"""
-    found, paths = options(process, "nrufbs", "tko")
+    found, paths = options(process, "nrufbs", "tko", repeated="k")
     inputs = Inputs(process, paths)
-    key = partial(_sort_key, found=found)
-    lines = sorted(inputs.lines(), key=(lambda line: (key(line), line)) if "s" not in found else key, reverse="r" in found)
+    keys = found.get("k", "").split("\n")
+
+    def order(line: bytes) -> list[tuple[float, bytes]]:
+        return [_sort_key(line, each, found) for each in keys]
+
+    lines = sorted(inputs.lines(), key=order if "s" in found else lambda line: (order(line), line), reverse="r" in found)
     if "u" in found:
-        lines = list({key(line): line for line in reversed(lines)}.values())[::-1]
+        lines = list({tuple(order(line)): line for line in reversed(lines)}.values())[::-1]
     text = b"".join(line + b"\n" for line in lines)
     if "o" in found:
         process.call(lambda: process.tree.writable(found["o"], process.directory).write_bytes(text))
@@ -226,14 +230,15 @@ def sort(process: Process) -> int:
     return inputs.status
 
 
-def _sort_key(line: bytes, found: Options) -> tuple[float, bytes]:
-    if "k" in found:
-        first, _, last = found["k"].partition(",")
+def _sort_key(line: bytes, key: str, found: Options) -> tuple[float, bytes]:
+    """What a line is compared by: the fields of `-k FIRST[,LAST]`, or the whole; as a number or as bytes."""
+    if key:
+        first, _, last = key.partition(",")
         fields = line.split(found["t"].encode()) if "t" in found else line.split()
         start, end = int(re.sub(r"\D.*", "", first) or 1) - 1, int(re.sub(r"\D.*", "", last) or 0) or None
         line = (found.get("t", " ").encode()).join(fields[start:end])
     line = line.lower() if "f" in found else line
-    if "n" in found or "n" in found.get("k", ""):
+    if "n" in found or "n" in key:
         number = re.match(rb"\s*(-?\d+(?:\.\d+)?)", line)
         return (float(number[1]) if number else 0.0, b"")
     return (0.0, line.lstrip() if "b" in found else line)
