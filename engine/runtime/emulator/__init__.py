@@ -3,8 +3,11 @@
     runtime.py      the verbs of engine/runtime/base.py, over runs
     run.py          one run of a container: its process table, freezer, figures, log and exit record
     process.py      one process, and the system calls that a program makes
+    figures.py      what is told of a run: processes, use, namespaces
+    watchers.py     who is woken up by what happens in a container's directory
     channels.py     what a descriptor leads to: pipe, file, log, /dev/null
     tree.py         paths as they look from inside; nothing leads out
+    mounts.py       volumes and file systems in memory
     signals.py      the numbers, names and default actions of Linux
     clock.py        the one source of time
     programs.py     which program an argv means: execvp(3), execve(2), and runc's words where there is none

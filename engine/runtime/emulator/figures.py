@@ -3,7 +3,8 @@ measure, but always so that it adds up, and the same on every machine."""
 
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from podlink.engine.runtime.base import ProcessInfo
 from podlink.engine.runtime.emulator.process import Process
@@ -58,22 +59,28 @@ def sample(run: Run) -> Sample:
     )
 
 
-def namespaces(run: Run, pid: int, find: Callable[[int], Run | None]) -> dict[str, str]:
-    """The inode number of each: the host's for what the spec does not list; for a joined one that of its owner, whom `find`
-    finds by the number of its init; else one of its own.
-    """
-    listed = {each["type"]: each.get("path", "") for each in run.launch.spec.get("linux", {}).get("namespaces", ())}
+def listed(spec: Mapping[str, Any]) -> dict[str, str]:
+    """The namespaces that the spec lists, by its name for their kind: the path of one to join, else nothing."""
+    return {each["type"]: each.get("path", "") for each in spec.get("linux", {}).get("namespaces", ())}
+
+
+def owner(path: str, find: Callable[[int], Run | None]) -> Run | None:
+    """The run that a path such as `/proc/4097/ns/ipc` speaks of. find: a run by the number of its init."""
+    match = re.fullmatch(r"/proc/(\d+)/ns/\w+", path)
+    return find(int(match[1])) if match else None
+
+
+def namespaces(run: Run, find: Callable[[int], Run | None]) -> dict[str, str]:
+    """The inode number of each: the host's for what the spec does not list; for a joined one that of its owner; else its own."""
+    joined = listed(run.launch.spec)
     found = {}
     for number, (name, kind) in enumerate(NAMESPACES.items()):
-        own = HOSTS + len(NAMESPACES) * pid + number
-        found[name] = str(own if kind in listed else HOSTS + number)
-        if path := listed.get(kind):
-            found[name] = _joined(path, find) or str(HOSTS + len(NAMESPACES) * zlib.crc32(path.encode()) + number)
+        path = joined.get(kind)
+        if path and (other := owner(path, find)):
+            found[name] = namespaces(other, find)[name]
+        elif path is None:
+            found[name] = str(HOSTS + number)
+        else:
+            stranger = zlib.crc32(path.encode()) if path else run.number
+            found[name] = str(HOSTS + len(NAMESPACES) * stranger + number)
     return found
-
-
-def _joined(path: str, find: Callable[[int], Run | None]) -> str:
-    """What a path such as `/proc/4097/ns/ipc` leads to; nothing where it is no emulated container's."""
-    match = re.fullmatch(r"/proc/(\d+)/ns/(\w+)", path)
-    owner = find(int(match[1])) if match else None
-    return namespaces(owner, int(match[1]), find).get(match[2], "") if match and owner else ""

@@ -36,15 +36,17 @@ LOG = "ctr.log"
 
 
 class Run:
-    """programs: by path or name. numbers: where the host's process numbers come from. tell: called when the log grew or the exit
-    record is there.
+    """tree: what init sees of files. programs: by path or name. numbers: where the host's process numbers come from.
 
-    ended: called once, in the thread that concluded, when all that there is to write is written.
+    tell: called when the log grew or the exit record is there. ended: called once, in the thread that concluded, when all
+    that there is to write is written.
     """
 
     def __init__(
         self,
         launch: Launch,
+        tree: Tree,
+        hostname: str,
         *,
         programs: Mapping[str, Program],
         clock: Clock,
@@ -57,8 +59,8 @@ class Run:
         self.launch = launch
         self.programs = programs
         self.clock = clock
-        self.tree = Tree(launch.rootfs, bool(launch.spec["root"].get("readonly")))
-        self.hostname: str = launch.spec.get("hostname", "")
+        self.tree = tree
+        self.hostname = hostname
         self.uid: int = user.get("uid", 0)
         self.gid: int = user.get("gid", 0)
         self.groups: tuple[int, ...] = tuple(user.get("additionalGids", ()))
@@ -66,6 +68,8 @@ class Run:
         self.limit: int = launch.spec.get("linux", {}).get("resources", {}).get("pids", {}).get("limit", 0)
         self.changed = threading.Condition()
         self.frozen = False
+        self.number = 0
+        """Of its init, as the host counts; it stays known after the end."""
         self.processes: dict[int, Process] = {}
         self.spent = [0, 0]
         """User and system time of the processes that have ended."""
@@ -80,6 +84,7 @@ class Run:
         """Bring init to life."""
         with self.changed:
             init = Process(self, next(self._pids), next(self._numbers), None, argv)
+            self.number = init.host_pid
             init.env = dict(env)
             init.directory = self.launch.spec["process"].get("cwd", "/")
             init.files = {0: Null(), 1: Sink(self._writer("stdout")), 2: Sink(self._writer("stderr"))}
@@ -174,6 +179,7 @@ class Run:
     def _conclude(self, exit: exits.Exit) -> None:
         """In a thread of its own, for who ended init may hold locks that those who are told of it wait for."""
         self._log.close()
+        self.tree.close()
         try:
             exits.write(self.launch.directory, exit)
         except OSError as trouble:

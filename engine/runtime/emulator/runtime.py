@@ -11,18 +11,22 @@ is nobody else to clean up after it, so `Launch.cleanup` is never needed.
 
 import itertools
 import logging
+import platform
 import posixpath
+import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from podlink.engine.errors import EngineUnavailable, RuntimeFailed
 from podlink.engine.runtime import exits
 from podlink.engine.runtime.base import Launch, Process, ProcessInfo, Wakeup
 from podlink.engine.runtime.emulator import figures, programs, signals
 from podlink.engine.runtime.emulator.clock import Clock, RealClock
+from podlink.engine.runtime.emulator.mounts import SHARED_MEMORY, mount_all
 from podlink.engine.runtime.emulator.process import Process as Emulated
 from podlink.engine.runtime.emulator.process import Program
 from podlink.engine.runtime.emulator.ps import ps
@@ -71,13 +75,45 @@ class EmulatorRuntime:
     def run(self, launch: Launch) -> Process:
         if launch.container in self._runs:
             self.delete(launch.container)
-        settings = launch.spec["process"]
-        env = dict(entry.partition("=")[::2] for entry in settings.get("env", ()))
-        loaded = self._load(launch, settings["args"], env.get("PATH", ""))
-        with self._lock:
+        scratch = Path(tempfile.mkdtemp(prefix="podlink-"))
+        tree = Tree(launch.rootfs, bool(launch.spec["root"].get("readonly")), scratch)
+        try:
+            settings = launch.spec["process"]
+            env = dict(entry.partition("=")[::2] for entry in settings.get("env", ()))
+            with _refusals("the root file system can't be made ready"):
+                mount_all(tree, launch.spec, scratch)
+                tree.make_directories(settings.get("cwd", "/"))
+            loaded = self._load(tree, settings.get("cwd", "/"), settings["args"], env.get("PATH", ""))
+            return self._start(launch, tree, loaded, env)
+        except BaseException:
+            tree.close()
+            raise
+
+    def _load(self, tree: Tree, directory: str, argv: list[str], path: str) -> programs.Loaded:
+        """What is to be run. Raises RuntimeFailed in runc's words for what runc finds out before there is a container."""
+        try:
+            found = programs.find(tree, directory, argv[0], path)
+        except programs.Missing as missing:
+            raise RuntimeFailed(str(missing)) from None
+        try:
+            return programs.load(self._programs, tree, posixpath.normpath(found), argv)
+        except OSError as error:
+            return programs.Loaded(programs.broken(argv[0], error), argv)
+
+    def _start(self, launch: Launch, tree: Tree, loaded: programs.Loaded, env: Mapping[str, str]) -> Process:
+        with self._lock, _refusals("the log can't be opened"):
             if self._closed:
                 raise EngineUnavailable("the emulator is closed; open the engine again")
-            run = self._prepare(launch)
+            run = Run(
+                launch,
+                tree,
+                self._host_name(launch.spec),
+                programs=self._programs,
+                clock=self._clock,
+                numbers=self._numbers,
+                tell=lambda: self._watchers.tell(launch.directory),
+                ended=lambda: self._ask_for_cleanup(launch.container),
+            )
             try:
                 init = run.start(loaded.program, loaded.argv, env)
             except BaseException:
@@ -85,36 +121,13 @@ class EmulatorRuntime:
                 raise
             self._runs[launch.container] = run
             self._started = [*(each for each in self._started if each.threads), run]
-        return self._identity(init)
+            return self._identity(init)
 
-    def _load(self, launch: Launch, argv: list[str], path: str) -> programs.Loaded:
-        """What is to be run. Raises RuntimeFailed in runc's words for what runc finds out before there is a container."""
-        tree = Tree(launch.rootfs)
-        directory: str = launch.spec["process"].get("cwd", "/")
-        try:
-            tree.make_directories(directory)
-            found = programs.find(tree, directory, argv[0], path)
-        except programs.Missing as missing:
-            raise RuntimeFailed(str(missing)) from None
-        except OSError as error:
-            raise RuntimeFailed(f"chdir to cwd ({directory!r}) set in config.json failed: {error.strerror}") from None
-        try:
-            return programs.load(self._programs, tree, posixpath.normpath(found), argv)
-        except OSError as error:
-            return programs.Loaded(programs.broken(argv[0], error), argv)
-
-    def _prepare(self, launch: Launch) -> Run:
-        try:
-            return Run(
-                launch,
-                programs=self._programs,
-                clock=self._clock,
-                numbers=self._numbers,
-                tell=lambda: self._watchers.tell(launch.directory),
-                ended=lambda: self._ask_for_cleanup(launch.container),
-            )
-        except OSError as error:
-            raise RuntimeFailed(f"{error.filename}: {error.strerror}") from error
+    def _host_name(self, spec: Mapping[str, Any]) -> str:
+        """Its own, or that of whose UTS namespace it shares: another container's or the host's."""
+        joined = figures.listed(spec).get("uts", "")
+        owner = figures.owner(joined, self._run_by_number)
+        return spec.get("hostname") or (owner.hostname if owner else platform.node())
 
     def _ask_for_cleanup(self, container: str) -> None:
         if cleanup := self._cleanup:
@@ -196,10 +209,11 @@ class EmulatorRuntime:
 
     def namespaces(self, process: Process) -> dict[str, str]:
         run = self._run_of(process)
-        return figures.namespaces(run, process.pid, self._run_by_number) if run else dict.fromkeys(figures.NAMESPACES, "")
+        return figures.namespaces(run, self._run_by_number) if run else dict.fromkeys(figures.NAMESPACES, "")
 
     def shared_memory(self, container: str) -> str:
-        return ""
+        run = self._runs.get(container)
+        return str(run.tree.host(SHARED_MEMORY)) if run else ""
 
     def _identity(self, init: Emulated) -> Process:
         """The number alone would do, for none is given twice."""
@@ -240,3 +254,12 @@ class EmulatorRuntime:
                 log.warning("container %s: threads that do not end: %s", run.launch.container[:12], ", ".join(left))
         self._runs.clear()
         self._watchers.tell_all()
+
+
+@contextmanager
+def _refusals(what: str) -> Iterator[None]:
+    """The host's refusals as the runtime's."""
+    try:
+        yield
+    except OSError as error:
+        raise RuntimeFailed(f"{what}: {error.filename}: {(error.strerror or str(error)).lower()}") from error

@@ -7,6 +7,8 @@ root where it is absolute, and `..` stops there. What comes out is a path of the
 import errno
 import os
 import posixpath
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 MOST_LINKS = 40
@@ -17,12 +19,26 @@ def refusal(number: int, path: str) -> OSError:
     return OSError(number, os.strerror(number), path)
 
 
-class Tree:
-    """readonly: whether writing is refused, as on a mount with MS_RDONLY."""
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A directory or file of the host at a place inside, by the components of its path. readonly: as with MS_RDONLY."""
 
-    def __init__(self, root: Path, readonly: bool = False) -> None:
+    at: tuple[str, ...]
+    source: Path
+    readonly: bool
+
+
+class Tree:
+    """root: of the container, on the host. readonly: whether it can't be written to. scratch: a folder that goes with it."""
+
+    def __init__(self, root: Path, readonly: bool = False, scratch: Path | None = None) -> None:
         self.root = root
-        self.readonly = readonly
+        self._scratch = scratch
+        self.mounts = [Mount((), root, readonly)]
+
+    def mount(self, path: str, source: Path, readonly: bool) -> None:
+        """Have the source at a path that is there. What was mounted later hides what was there before."""
+        self.mounts.append(Mount(tuple(_components(self.real(path))), source, readonly))
 
     def real(self, path: str, directory: str = "/", *, follow: bool = True) -> str:
         """The absolute path inside with every link resolved; the last component need not exist.
@@ -63,10 +79,15 @@ class Tree:
 
     def writable(self, path: str, directory: str = "/", *, follow: bool = True) -> Path:
         """The same, for one who wants to change what is there. Raises OSError (EROFS) on a read-only root."""
-        found = self.host(path, directory, follow=follow)
-        if self.readonly:
+        inside = _components(self.real(path, directory, follow=follow))
+        if self._mount(inside).readonly:
             raise refusal(errno.EROFS, path)
-        return found
+        return self._host(inside)
+
+    def close(self) -> None:
+        """Nobody sees it any more. Again is no error."""
+        if self._scratch:
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
     def make_directories(self, path: str) -> None:
         """mkdir -p, before anybody runs and whether or not the root is read-only for the container."""
@@ -80,7 +101,13 @@ class Tree:
                 raise refusal(errno.ENOTDIR, path)
 
     def _host(self, components: list[str]) -> Path:
-        return self.root.joinpath(*components)
+        mount = self._mount(components)
+        return mount.source.joinpath(*components[len(mount.at) :])
+
+    def _mount(self, components: list[str]) -> Mount:
+        """The one that a path lies in: the deepest, and of several at one place the last."""
+        covering = (mount for mount in self.mounts if tuple(components[: len(mount.at)]) == mount.at)
+        return max(reversed(list(covering)), key=lambda mount: len(mount.at))
 
     def _require_directory(self, here: Path, path: str) -> None:
         if not here.exists():
