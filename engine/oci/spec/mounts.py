@@ -86,7 +86,7 @@ def mounts(config: ContainerConfig, cgroup_version: int, shared_memory: str = ""
 
 
 def propagation(config: ContainerConfig) -> str:
-    """`linux.rootfsPropagation`: a volume passes mounts on only below a root that does ("SHARED SUBTREES", mount_namespaces(7))."""
+    """`linux.rootfsPropagation`: a volume passes mounts on only below a root that does: mount_namespaces(7), SHARED SUBTREES."""
     words = {word for volume in config.volumes for word in volume.options}
     if words & {"shared", "rshared"}:
         return "rshared"
