@@ -100,8 +100,8 @@ class Service:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
-        for path in reversed(mounts_below(self.folder)):
-            subprocess.run(["umount", "--lazy", path], check=False)
+        for place in reversed(mounts_below(self.folder)):
+            subprocess.run(["umount", "--lazy", place], check=False)
         for path in cgroups(self.cgroup_parent):
             with suppress(OSError):
                 path.rmdir()
