@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,37 +64,37 @@ class Bench:
         for figures, act in turns if len(self.verbs[name]) % 2 else reversed(turns):
             figures[name].append(timed(act))
 
-    # --- ping, create, list and remove: calls that start nothing ------------------------------------------------------
+    # ping, create, list and remove: calls that start nothing
 
     def pings(self) -> None:
         with closing(floors.Echo({"parameters": {"ping": {"message": "OK"}}})) as echo:
             for _ in range(PINGS):
-                self.pair("ping", lambda: self.call("Ping"), echo)
+                self.pair("ping", partial(self.call, "Ping"), echo)
 
     def rows(self) -> None:
         """A hundred containers that never run."""
         names = [f"row{number}" for number in range(MANY)]
         with closing(floors.Commit(self.service.folder)) as commit:
             for name in names:
-                self.pair("create", lambda name=name: self.create(name), commit)
+                self.pair("create", partial(self.create, name), commit)
             with closing(floors.Echo({"parameters": self.call("ListContainers")})) as echo:
                 for _ in range(ROUNDS):
-                    self.pair("list 100", lambda: self.call("ListContainers"), echo)
+                    self.pair("list 100", partial(self.call, "ListContainers"), echo)
             for name in names:
-                self.pair("remove", lambda name=name: self.call("RemoveContainer", name=name), commit)
+                self.pair("remove", partial(self.call, "RemoveContainer", name=name), commit)
 
-    # --- start and stop: a container of podlink's and one of bare runc's side by side ---------------------------------
+    # start and stop: a container of podlink's and one of bare runc's side by side
 
     def lives(self, bare: BareRunc) -> None:
         for number in range(ROUNDS):
             name = f"life{number}"
             self.create(name)
             bare.prepare(name)
-            self.pair("start", lambda name=name: self.call("StartContainer", name=name), lambda name=name: bare.run(name))
+            self.pair("start", partial(self.call, "StartContainer", name=name), partial(bare.run, name))
             for pid in (self.pid(name), bare.pid(name)):
                 floors.wait_for_trap(pid)
             with floors.process(bare.pid(name)) as process:
-                self.pair("stop", lambda name=name: self.call("StopContainer", name=name, timeout=10), process.end)
+                self.pair("stop", partial(self.call, "StopContainer", name=name, timeout=10), process.end)
             bare.delete(name)
             self.call("RemoveContainer", name=name)
 
@@ -110,7 +111,7 @@ class Bench:
         return specification, memory("monitor of a container", [monitor])
 
 
-# --- showing -------------------------------------------------------------------------------------------------------------
+# showing
 
 
 def memory(what: str, pids: list[int]) -> list[str]:
