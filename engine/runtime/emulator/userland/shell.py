@@ -303,7 +303,17 @@ class Shell:
                 for name, value in values if lasting else ():
                     self.assign(name, value)
                 self.status = before
-                self.status = builtins.BUILTINS[argv[0]](self, argv)
+                self.perform(argv, lasting)
+
+    def perform(self, argv: list[str], special: bool) -> None:
+        """A builtin. An error in a special one ends the shell."""
+        try:
+            self.status = builtins.BUILTINS[argv[0]](self, argv)
+        except ShellFault as fault:
+            self.complain(str(fault))
+            if special:
+                raise Exited(fault.code) from None
+            self.status = fault.code
 
     def call(self, argv: list[str]) -> None:
         parameters, self.parameters = self.parameters, argv[1:]
@@ -342,13 +352,14 @@ class Shell:
         env = {**self.environment(), **dict(values)}
 
         def become(shell: "Shell") -> None:
-            with redirected(shell, command.redirections, keep=True) as done:
-                shell.status = shell.execute(argv, env) if done else shell.status
+            shell.status = shell.execute(argv, env)
 
-        if last and not self.traps:
-            become(self)
-            return
-        self.status = children.reap(self, children.fork(self, become))
+        child = not last or bool(self.traps)
+        with redirected(self, command.redirections, keep=not child) as done:
+            if done and child:  # what a signal did to it is told where its own complaints would go
+                self.status = children.reap(self, children.fork(self, become))
+            elif done:
+                become(self)
 
     def execute(self, argv: list[str], env: Mapping[str, str]) -> int:
         """Become a program. Answers when it has ended; only its exit code is left to give back."""
