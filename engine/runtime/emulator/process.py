@@ -115,6 +115,7 @@ class Process:
                         return answer
                     if deadline is not None and run.clock.monotonic() >= deadline:
                         return None
+                    run.at_rest.set()
                     run.clock.wait(run.changed, deadline)
                     self._pass()
                 number = self.pending.pop(0)

@@ -73,6 +73,8 @@ class Run:
         self.processes: dict[int, Process] = {}
         self.spent = [0, 0]
         """User and system time of the processes that have ended."""
+        self.at_rest = threading.Event()
+        """A process waits for something, or the run is over: what init does at once, it has done."""
         self.settled = threading.Event()
         self.threads: set[threading.Thread] = set()
         """Those that have not ended: one for each process, then one that concludes."""
@@ -168,6 +170,7 @@ class Run:
 
     def _end_all(self, ending: Ending) -> None:
         """A PID namespace ends with its init: pid_namespaces(7)."""
+        self.at_rest.set()
         for other in list(self.processes.values()):
             other.parent = None
             other.children = []

@@ -44,6 +44,9 @@ FIRST = 4096
 """The lowest number of an emulated process as its host counts; no number is given twice."""
 TICKS = 100
 """Clock ticks a second, in which the kernel counts the start of a process."""
+HEAD_START = 0.1
+"""Seconds for init to come to its first rest before `run` answers. A real one has that lead too, over an engine that has
+syncing to do; without it a signal right after the start would come before the trap for it, or not, as threads happen to run."""
 PATIENCE = 15.0
 """Seconds for a run that has ended to write its exit record, and for the threads of one that was killed to end."""
 
@@ -84,10 +87,12 @@ class EmulatorRuntime:
                 mount_all(tree, launch.spec, scratch)
                 tree.make_directories(settings.get("cwd", "/"))
             loaded = self._load(tree, settings.get("cwd", "/"), settings["args"], env.get("PATH", ""))
-            return self._start(launch, tree, loaded, env)
+            run, init = self._start(launch, tree, loaded, env)
         except BaseException:
             tree.close()
             raise
+        run.at_rest.wait(HEAD_START)
+        return self._identity(init)
 
     def _load(self, tree: Tree, directory: str, argv: list[str], path: str) -> programs.Loaded:
         """What is to be run. Raises RuntimeFailed in runc's words for what runc finds out before there is a container."""
@@ -100,7 +105,7 @@ class EmulatorRuntime:
         except OSError as error:
             return programs.Loaded(programs.broken(argv[0], error), argv)
 
-    def _start(self, launch: Launch, tree: Tree, loaded: programs.Loaded, env: Mapping[str, str]) -> Process:
+    def _start(self, launch: Launch, tree: Tree, loaded: programs.Loaded, env: Mapping[str, str]) -> tuple[Run, Emulated]:
         with self._lock, _refusals("the log can't be opened"):
             if self._closed:
                 raise EngineUnavailable("the emulator is closed; open the engine again")
@@ -121,7 +126,7 @@ class EmulatorRuntime:
                 raise
             self._runs[launch.container] = run
             self._started = [*(each for each in self._started if each.threads), run]
-            return self._identity(init)
+            return run, init
 
     def _host_name(self, spec: Mapping[str, Any]) -> str:
         """Its own, or that of whose UTS namespace it shares: another container's or the host's."""
