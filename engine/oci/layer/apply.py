@@ -293,9 +293,9 @@ def fill(place: Place, hiding: Hiding, stream: BinaryIO, limits: Limits) -> tupl
     """Unpack a whole tar stream, to its very end, and answer with the number of entries and the bytes of its files."""
     unpacker, count = Unpacker(place, hiding), 0
     for entry, data in Archive(stream, limits):
+        if unpacker.size + entry.size > limits.total:
+            raise InvalidArchive(f"layer: its files have more than the limit of {limits.total} bytes")
         unpacker.apply(entry, data)
         count += 1
-        if unpacker.size > limits.total:
-            raise InvalidArchive(f"layer: its files have more than the limit of {limits.total} bytes")
     unpacker.finish()
     return count, unpacker.size
