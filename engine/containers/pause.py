@@ -11,8 +11,8 @@ def pause(host: Host, name: str) -> str:
     """Freeze a running container and return its ID. Raises ContainerNotFound, InvalidState."""
     with locked(host, name) as container, ExitStack() as undo:
         require(container, "pause")
-        host.runtime.pause(container.id)
         undo.callback(host.runtime.resume, container.id)
+        host.runtime.pause(container.id)
         host.state.containers.mark_status(container.id, Status.PAUSED)
         undo.pop_all()
         return container.id
@@ -22,8 +22,8 @@ def unpause(host: Host, name: str) -> str:
     """Thaw a paused container and return its ID. Raises ContainerNotFound, InvalidState."""
     with locked(host, name) as container, ExitStack() as undo:
         require(container, "unpause")
-        host.runtime.resume(container.id)
         undo.callback(host.runtime.pause, container.id)
+        host.runtime.resume(container.id)
         host.state.containers.mark_status(container.id, Status.RUNNING)
         undo.pop_all()
         return container.id

@@ -1,5 +1,6 @@
 """A verb that fails half-way leaves the host as it was: every change that it makes fails once, on both runtimes."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from podlink.engine.errors import StorageFailed
 from podlink.engine.host import Host
 from podlink.engine.testing.faults import Step, wired
 
-LOOP = ("/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1 & wait; done")
+LOOP = ("/bin/sh", "-c", "trap 'exit 0' TERM; while :; do echo alive; sleep 0.05; done")
 
 
 def prepared(bench: Any, state: str) -> Callable[[Host], object]:
@@ -47,8 +48,16 @@ def picture(bench: Any) -> dict[str, Any]:
         "containers": [(each.container.name, str(each.container.status), each.container.start) for each in list_containers(host)],
         "parts": sorted(host.storage.known()[1]),
         "runtime": sorted(host.runtime.known()),
+        "still": {container: _stands_still(bench, container) for container in host.runtime.known()},
         "folders": sorted(path.name for path in (host.config.root / "containers").glob("*")),
     }
+
+
+def _stands_still(bench: Any, container: str) -> bool:
+    """Whether the container writes nothing more: seen in its log, so that it is the same question for both runtimes."""
+    before = len(bench.engine.containers.get(container).logs())
+    time.sleep(0.3)
+    return len(bench.engine.containers.get(container).logs()) == before
 
 
 @pytest.mark.parametrize("verb", ["create", "start", "pause", "unpause"])
