@@ -7,7 +7,9 @@ Space, tab, newline and backslash are written as octal escapes in paths.
 """
 
 import errno
+import os
 import re
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +65,29 @@ def mount(fstype: str, source: str, target: Path, options: str) -> None:
     """mount -t FSTYPE SOURCE TARGET -o OPTIONS"""
     syscalls.mount(source, target, fstype, 0, options)
     trace.ran("mount", "-t", fstype, source, "-o", options, target)
+
+
+def mount_from(directory: Path, fstype: str, source: str, target: Path, options: str) -> None:
+    """The same, with `directory` as the working directory, from which relative paths in the options start.
+
+    A working directory is the whole process's. So this is done in a thread that first takes one of its own (CLONE_FS).
+    """
+    failed: list[Exception] = []
+
+    def apart() -> None:
+        try:
+            syscalls.unshare(syscalls.CLONE_FS)
+            os.chdir(directory)
+            syscalls.mount(source, target, fstype, 0, options)
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=apart, name="podlink-mount")
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    trace.ran("cd", directory, "&&", "mount", "-t", fstype, source, "-o", options, target)
 
 
 def unmount(target: Path) -> None:

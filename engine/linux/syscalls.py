@@ -16,6 +16,8 @@ MS_RDONLY = 0x1
 MNT_DETACH = 0x2
 UMOUNT_NOFOLLOW = 0x8
 
+CLONE_FS = 0x200
+
 SYS_OPENAT2 = 437
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_IN_ROOT = 0x10
@@ -44,6 +46,11 @@ def mount(source: str, target: Path, fstype: str, flags: int = 0, data: str = ""
 def umount2(target: Path, flags: int = 0) -> None:
     """umount2(2)."""
     checked(libc.umount2(bytes(target), flags), target)
+
+
+def unshare(flags: int) -> None:
+    """unshare(2), for the calling thread."""
+    checked(libc.unshare(flags))
 
 
 def syncfs(descriptor: int) -> None:

@@ -10,8 +10,8 @@
 
     mount -t overlay overlay -o lowerdir=l/TOP:…:l/BASE,upperdir=…,workdir=… merged
 
-Options are one page at most, and an image has up to 127 layers: hence the short names, and where even they are too long,
-`/proc/self/fd/N` in the place of their folder. A mount is the kernel's and outlives the engine.
+Options are one page at most, and an image has up to 127 layers: hence the short names, and where the path of their folder makes
+even those too long, a mount from within that folder, all paths being relative. A mount is the kernel's and outlives the engine.
 
 Nothing in a layer steers overlayfs: `metacopy` and `redirect_dir`, by which an attribute of one file could show the data of
 another, are off, and attributes that could do so are refused when a layer is unpacked. `index` is off: a root that was copied to
@@ -19,8 +19,8 @@ another disk still works.
 """
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -34,8 +34,8 @@ from podlink.engine.storage.driver import Staging
 from podlink.engine.storage.durable import refusals, sync_directory, write_durably
 
 OPTIONS = "index=off,metacopy=off,redirect_dir=nofollow"
-MOST_LAYERS = 500
-"""The kernel's own limit: OVL_MAX_STACK."""
+MOST_LAYERS = 300
+"""What short names leave room for in a page. The kernel's own limit is 500 (OVL_MAX_STACK); builders of images stop at 127."""
 SHORT = 12
 """Digits of a chain ID that make a short name."""
 
@@ -101,12 +101,18 @@ class OverlayDriver(DirectoryDriver):
         merged, upper, work = path / "merged", path / "upper", path / "work"
         with refusals(f"container {container}: mount of its root"):
             there = mounts.mounted_at(merged)
-            if there and there.fstype == "overlay" and f",upperdir={upper}," in f",{there.options},":
+            if there and there.fstype == "overlay" and f"/{container}/upper," in f"{there.options},":
                 return merged
             mounts.unmount(merged)
-            with self._lowers(self._visible(container)) as lowers:
-                options = f"lowerdir={lowers},upperdir={escaped(upper)},workdir={escaped(work)},{OPTIONS}"
+            names = [self._named(layer) for layer in self._visible(container)]
+            absolute = ":".join(escaped(self._short / name) for name in names) or escaped(self._empty)
+            options = f"lowerdir={absolute},upperdir={escaped(upper)},workdir={escaped(work)},{OPTIONS}"
+            if len(options.encode()) < os.sysconf("SC_PAGESIZE"):
                 mounts.mount("overlay", "overlay", merged, options)
+            else:
+                own = f"../containers/{container}"
+                options = f"lowerdir={':'.join(names)},upperdir={own}/upper,workdir={own}/work,{OPTIONS}"
+                mounts.mount_from(self._short, "overlay", "overlay", merged, options)
         return merged
 
     def unmount(self, container: str) -> None:
@@ -158,20 +164,6 @@ class OverlayDriver(DirectoryDriver):
     def _top(self, layers: Sequence[str]) -> Path:
         """Whose root directory the next layer's, or the container's, begins as."""
         return self.contents_of(layers[-1]) if layers else self._empty
-
-    @contextmanager
-    def _lowers(self, layers: Sequence[str]) -> Iterator[str]:
-        """The value of `lowerdir`, good for as long as the block lasts, from any thread."""
-        names = [self._named(layer) for layer in layers]
-        plain = ":".join(escaped(self._short / name) for name in names) or escaped(self._empty)
-        if len(plain) + 3 * len(bytes(self._containers)) + 400 < os.sysconf("SC_PAGESIZE"):
-            yield plain
-            return
-        folder = os.open(self._short, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            yield ":".join(f"/proc/self/fd/{folder}/{name}" for name in names)
-        finally:
-            os.close(folder)
 
     def _named(self, layer: str) -> str:
         """The layer's short name; its link is made where it is missing."""

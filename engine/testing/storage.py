@@ -1,0 +1,209 @@
+"""The contract of `engine/storage/driver.py`, for every driver: each clause is a function that a test gives a `Depot`.
+
+    @pytest.mark.parametrize("clause", CONTRACT)
+    def test_the_contract(depot: Depot, clause: Clause) -> None:
+        clause(depot)
+
+A clause's name says what is promised, its assertions are the proof. Layers are made from plain tars, so that whiteouts come
+in as they come from registries.
+"""
+
+import io
+import os
+import tarfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from podlink.engine.errors import StorageFailed
+from podlink.engine.storage.driver import StorageDriver
+from podlink.engine.storage.layers import unpack_layer
+
+CONTAINER = sha256(b"container").hexdigest()
+
+
+@dataclass
+class Depot:
+    """A driver, and how to make another one on the same root."""
+
+    driver: StorageDriver
+    again: Callable[[], StorageDriver]
+
+    def layer(self, name: str, files: Mapping[str, bytes | None], *parents: str) -> str:
+        """Commit a layer over the others (base first) and answer its ID. A file of None is a directory."""
+        staged = unpack_layer(self.driver, parents, io.BytesIO(archive(files)))
+        chain = sha256(name.encode()).hexdigest()
+        self.driver.commit(staged.staging, chain)
+        return chain
+
+    def root(self, *layers: str) -> Path:
+        """The mounted root of a container over these layers."""
+        self.driver.create(CONTAINER, layers)
+        return self.driver.mount(CONTAINER)
+
+
+Clause = Callable[[Depot], None]
+
+
+def archive(files: Mapping[str, bytes | None]) -> bytes:
+    """A tar of these files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.type, info.size = (tarfile.DIRTYPE, 0) if content is None else (tarfile.REGTYPE, len(content))
+            info.mode = 0o755 if content is None else 0o644
+            tar.addfile(info, io.BytesIO(content or b""))
+    return buffer.getvalue()
+
+
+def listing(root: Path) -> list[str]:
+    """Every path below the root, sorted."""
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+
+
+def a_layer_has_a_name_once_it_is_committed(depot: Depot) -> None:
+    staged = unpack_layer(depot.driver, (), io.BytesIO(archive({"a": b"1"})))
+    assert depot.driver.known() == ([], [])
+    chain = sha256(b"a").hexdigest()
+    assert not depot.driver.has(chain)
+    depot.driver.commit(staged.staging, chain)
+    assert depot.driver.has(chain) and depot.driver.known() == ([chain], []) and depot.again().has(chain)
+
+
+def a_discarded_layer_leaves_nothing(depot: Depot) -> None:
+    staged = unpack_layer(depot.driver, (), io.BytesIO(archive({"a": b"1"})))
+    depot.driver.discard(staged.staging)
+    depot.driver.discard(staged.staging)
+    assert depot.driver.known() == ([], []) and not staged.staging.path.exists()
+
+
+def of_two_layers_of_one_name_the_first_stays(depot: Depot) -> None:
+    first = depot.layer("same", {"first": b""})
+    assert depot.layer("same", {"second": b""}) == first
+    assert listing(depot.root(first)) == ["first"]
+
+
+def layers_lie_on_top_of_each_other(depot: Depot) -> None:
+    base = depot.layer("base", {"dir": None, "dir/old": b"old", "dir/kept": b"kept", "file": b"base"})
+    top = depot.layer("top", {"dir/.wh.old": b"", "file": b"top", "new": b"new"}, base)
+    root = depot.root(base, top)
+    assert listing(root) == ["dir", "dir/kept", "file", "new"] and (root / "file").read_bytes() == b"top"
+
+
+def an_opaque_directory_hides_all_below(depot: Depot) -> None:
+    base = depot.layer("base", {"dir": None, "dir/a": b"a", "dir/b": b"b"})
+    top = depot.layer("top", {"dir": None, "dir/.wh..wh..opq": b"", "dir/c": b"c"}, base)
+    assert listing(depot.root(base, top)) == ["dir", "dir/c"]
+
+
+def a_file_replaces_a_directory_and_back(depot: Depot) -> None:
+    base = depot.layer("base", {"x": None, "x/inner": b"1", "y": b"file"})
+    top = depot.layer("top", {"x": b"now a file", "y": None, "y/inner": b"2"}, base)
+    root = depot.root(base, top)
+    assert listing(root) == ["x", "y", "y/inner"] and (root / "x").is_file()
+
+
+def what_a_container_writes_stays_with_it_and_changes_no_layer(depot: Depot) -> None:
+    base = depot.layer("base", {"a": b"1", "b": b"2"})
+    root = depot.root(base)
+    (root / "a").write_bytes(b"changed")
+    (root / "b").unlink()
+    (root / "c").write_bytes(b"new")
+    depot.driver.unmount(CONTAINER)
+    assert listing(depot.driver.mount(CONTAINER)) == ["a", "c"]
+    depot.driver.unmount(CONTAINER)
+    depot.driver.delete(CONTAINER)
+    root = depot.root(base)
+    assert listing(root) == ["a", "b"] and (root / "a").read_bytes() == b"1"
+
+
+def mount_and_unmount_may_be_done_again(depot: Depot) -> None:
+    root = depot.root(depot.layer("base", {"a": b"1"}))
+    assert depot.driver.mount(CONTAINER) == root == depot.again().mount(CONTAINER)
+    for _ in range(2):
+        depot.driver.unmount(CONTAINER)
+    for _ in range(2):
+        depot.driver.delete(CONTAINER)
+    assert depot.driver.known()[1] == []
+
+
+def usage_counts_what_was_written(depot: Depot) -> None:
+    root = depot.root(depot.layer("base", {"big": bytes(100_000), "small": b"1"}))
+    assert depot.driver.usage(CONTAINER) == 0
+    (root / "new").write_bytes(bytes(5000))
+    os.link(root / "new", root / "again")
+    assert depot.driver.usage(CONTAINER) == 5000
+    (root / "small").write_bytes(b"22")
+    assert depot.driver.usage(CONTAINER) == 5002
+    (root / "big").unlink()
+    assert depot.driver.usage(CONTAINER) == 5002
+
+
+def a_container_may_have_no_layers(depot: Depot) -> None:
+    root = depot.root()
+    assert listing(root) == [] and root.stat().st_mode & 0o777 == 0o755
+
+
+def many_layers_and_deep_ones(depot: Depot) -> None:
+    layers: list[str] = []
+    for number in range(130):
+        layers.append(depot.layer(f"layer{number}", {f"file{number}": b"", "last": str(number).encode()}, *layers))
+    root = depot.root(*layers)
+    assert len(listing(root)) == 131 and (root / "last").read_bytes() == b"129"
+
+
+def a_missing_layer_is_named(depot: Depot) -> None:
+    absent = "0" * 64
+    for act in (lambda: depot.driver.create(CONTAINER, [absent]), lambda: depot.driver.stage([absent])):
+        try:
+            act()
+        except StorageFailed as refusal:
+            assert absent in str(refusal)
+        else:
+            raise AssertionError("a layer that is missing was not missed")
+    assert depot.driver.known() == ([], [])
+
+
+def a_removed_layer_is_gone(depot: Depot) -> None:
+    chain = depot.layer("base", {"dir": None, "dir/a": b"1"})
+    for _ in range(2):
+        depot.driver.remove(chain)
+    assert not depot.driver.has(chain) and depot.driver.known() == ([], [])
+
+
+def sweep_leaves_what_lives(depot: Depot) -> None:
+    kept = depot.layer("base", {"a": b"1"})
+    alive = unpack_layer(depot.driver, (), io.BytesIO(archive({"b": b"2"})))
+    other = depot.again()
+    abandoned = unpack_layer(other, (), io.BytesIO(archive({"c": b"3"})))
+    other.close()
+    depot.driver.sweep()
+    assert alive.staging.path.exists() and not abandoned.staging.path.exists() and depot.driver.has(kept)
+    depot.driver.discard(alive.staging)
+
+
+def the_places_of_its_parts_are_told(depot: Depot) -> None:
+    root = depot.root(depot.layer("base", {"a": b"1"}))
+    places = depot.driver.place(CONTAINER)
+    assert places["MergedDir"] == str(root) and all(Path(part).is_dir() for place in places.values() for part in place.split(":"))
+
+
+CONTRACT: tuple[Clause, ...] = (
+    a_layer_has_a_name_once_it_is_committed,
+    a_discarded_layer_leaves_nothing,
+    of_two_layers_of_one_name_the_first_stays,
+    layers_lie_on_top_of_each_other,
+    an_opaque_directory_hides_all_below,
+    a_file_replaces_a_directory_and_back,
+    what_a_container_writes_stays_with_it_and_changes_no_layer,
+    mount_and_unmount_may_be_done_again,
+    usage_counts_what_was_written,
+    a_container_may_have_no_layers,
+    many_layers_and_deep_ones,
+    a_missing_layer_is_named,
+    a_removed_layer_is_gone,
+    sweep_leaves_what_lives,
+    the_places_of_its_parts_are_told,
+)
