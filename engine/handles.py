@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from podlink.engine.cancel import NEVER, Cancel
+from podlink.engine.containers.changes import list_changes
+from podlink.engine.containers.commit import commit
 from podlink.engine.containers.create import create
+from podlink.engine.containers.export import export
 from podlink.engine.containers.inspect import inspect_container
 from podlink.engine.containers.kill import kill
 from podlink.engine.containers.list import Summary, get_container, list_containers
@@ -27,6 +30,7 @@ from podlink.engine.images.remove import delete_unused
 from podlink.engine.images.search import search_images
 from podlink.engine.images.tag import tag_image
 from podlink.engine.oci.distribution.listing import Found
+from podlink.engine.storage.changes import Change
 from podlink.engine.system.images import remove_image
 from podlink.engine.system.info import Info, Version, info, version
 
@@ -76,6 +80,17 @@ class Container:
 
     def inspect(self) -> dict[str, Any]:
         return inspect_container(self.host, self.id)
+
+    def changes(self) -> Sequence[Change]:
+        return list_changes(self.host, self.id)
+
+    def export(self, path: str, cancel: Cancel = NEVER) -> str:
+        return export(self.host, self.id, path, cancel)
+
+    def commit(
+        self, name: str = "", *, changes: Sequence[str] = (), author: str = "", message: str = "", pause: bool = True
+    ) -> str:
+        return commit(self.host, self.id, name, changes, author, message, pause)
 
     def summary(self) -> Summary:
         return get_container(self.host, self.id)

@@ -6,7 +6,10 @@ from typing import Any
 from podlink.api.podman.convert import compact, go_duration, go_time
 from podlink.api.varlink.check import Struct
 from podlink.api.varlink.service import Call
+from podlink.engine.containers.changes import list_changes
+from podlink.engine.containers.commit import commit
 from podlink.engine.containers.create import create
+from podlink.engine.containers.export import export
 from podlink.engine.containers.inspect import inspect_container
 from podlink.engine.containers.kill import kill
 from podlink.engine.containers.lifecycle import LIVE
@@ -22,6 +25,7 @@ from podlink.engine.containers.top import processes
 from podlink.engine.containers.wait import wait
 from podlink.engine.host import Host
 from podlink.engine.state.containers import Status
+from podlink.engine.storage.changes import Kind
 
 Parameters = dict[str, Any]
 Stream = Generator[Parameters, None, Parameters]
@@ -122,6 +126,21 @@ def inspect_one(host: Host, call: Call, args: Struct) -> Parameters:
     return {"container": compact(inspect_container(host, args["name"]))}
 
 
+def list_container_changes(host: Host, call: Call, args: Struct) -> Parameters:
+    """The `ContainerChanges` type."""
+    found = list_changes(host, args["name"])
+    return {"container": {kind.value: [change.path for change in found if change.kind is kind] for kind in Kind}}
+
+
+def export_container(host: Host, call: Call, args: Struct) -> Parameters:
+    return {"tarfile": export(host, args["name"], args["path"], call.cancelled)}
+
+
+def commit_container(host: Host, call: Call, args: Struct) -> Parameters:
+    texts = args["changes"], args["author"], args["message"]
+    return {"image": commit(host, args["name"], args["image_name"], *texts, args["pause"], call.cancelled)}
+
+
 def get_logs(host: Host, call: Call, args: Struct) -> Parameters | Stream:
     """Every line at once; with `more`, batches as they come until the container's run ends."""
     return _follow(host, call, args["name"]) if call.more else {"container": logs(host, args["name"])}
@@ -161,6 +180,9 @@ def get_stats(host: Host, call: Call, args: Struct) -> Parameters:
 
 
 HANDLERS = {
+    "Commit": commit_container,
+    "ExportContainer": export_container,
+    "ListContainerChanges": list_container_changes,
     "CreateContainer": create_container,
     "StartContainer": start_container,
     "StopContainer": stop_container,

@@ -103,6 +103,11 @@ def tagged(text: str) -> str:
     return str(_tagged(parse(text)))
 
 
+def localized(text: str) -> str:
+    """The full name of an image that is made here: `alpine3` is `localhost/alpine3:latest`."""
+    return str(_tagged(_qualified(parse(text), LOCAL_REGISTRY)))
+
+
 def repository(text: str) -> str:
     """A name without its tag and digest."""
     return parse(text).repository

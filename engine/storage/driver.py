@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from podlink.engine.oci.layer.whiteouts import Whiteouts
+from podlink.engine.storage.changes import Change
 
 __all__ = ["Staging", "StorageDriver", "Whiteouts"]
 
@@ -75,6 +76,14 @@ class StorageDriver(Protocol):
 
     def usage(self, container: str) -> int:
         """Bytes that the container has written over its image: proportional work to what changed, not to the image."""
+        ...
+
+    def changes(self, container: str) -> list[Change]:
+        """What the container's file system has that its image has not, and the other way round, by path."""
+        ...
+
+    def written(self, container: str) -> Path:
+        """The directory that holds whatever the container added or changed, under the same paths."""
         ...
 
     def place(self, container: str) -> dict[str, str]:

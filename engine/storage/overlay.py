@@ -29,6 +29,7 @@ from podlink.engine.linux import mounts, trees
 from podlink.engine.oci.layer.hiding import OPAQUE
 from podlink.engine.oci.layer.whiteouts import Whiteouts
 from podlink.engine.storage import probe
+from podlink.engine.storage.changes import Change, Stack, of_upper
 from podlink.engine.storage.directories import DirectoryDriver, copy_attributes
 from podlink.engine.storage.driver import Staging
 from podlink.engine.storage.durable import refusals, sync_directory, write_durably
@@ -134,6 +135,14 @@ class OverlayDriver(DirectoryDriver):
                     if not entry.is_dir(follow_symlinks=False):
                         sizes[entry.inode()] = entry.stat(follow_symlinks=False).st_size
         return sum(sizes.values())
+
+    def changes(self, container: str) -> list[Change]:
+        below = Stack([os.fsencode(self.contents_of(layer)) for layer in self._visible(container)])
+        with refusals(f"container {container}"):
+            return of_upper(os.fsencode(self.written(container)), below)
+
+    def written(self, container: str) -> Path:
+        return self._existing(container) / "upper"
 
     def place(self, container: str) -> dict[str, str]:
         path = self._existing(container)

@@ -3,6 +3,7 @@
     ROOT/
       9f86d081…/tree              this layer and all below it
       containers/4f1d…/tree       the container's root file system
+      containers/4f1d…/layers     chain IDs, base first, a line each
       containers/4f1d…/made       an empty file: its time of change (st_ctime) is when the copy was complete
 
 Slow and large, and right: what overlayfs makes up at each look is carried out here once. What a container has changed since is
@@ -11,6 +12,7 @@ at no file's data, and counts a file whole that was changed in any way, as overl
 counts as all changed.
 """
 
+import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,6 +21,7 @@ from pathlib import Path
 from podlink.engine.linux import trees
 from podlink.engine.oci.layer.whiteouts import Whiteouts
 from podlink.engine.storage import probe
+from podlink.engine.storage.changes import Change, Plain, Stack, of_tree
 from podlink.engine.storage.copy import copy_tree
 from podlink.engine.storage.directories import DirectoryDriver
 from podlink.engine.storage.driver import Staging
@@ -56,6 +59,7 @@ class VfsDriver(DirectoryDriver):
         with refusals(f"container {container}"):
             path = self._begin()
             self._copied(path, layers)
+            (path / "layers").write_text("".join(f"{layer}\n" for layer in layers))
             (path / "made").touch()
             _next_tick((path / "made").stat().st_ctime_ns)
             self._publish(path, target)
@@ -83,6 +87,16 @@ class VfsDriver(DirectoryDriver):
                     if status.st_ctime_ns > made and not entry.is_dir(follow_symlinks=False):
                         sizes[status.st_ino] = status.st_size
         return sum(sizes.values())
+
+    def changes(self, container: str) -> list[Change]:
+        path = self._existing(container)
+        layers = (path / "layers").read_text().split()
+        below = Plain(os.fsencode(self.contents_of(layers[-1]))) if layers else Stack([])
+        with refusals(f"container {container}"):
+            return of_tree(os.fsencode(self.written(container)), below)
+
+    def written(self, container: str) -> Path:
+        return self._existing(container) / self.contents
 
     def place(self, container: str) -> dict[str, str]:
         return {"MergedDir": str(self._existing(container) / self.contents)}

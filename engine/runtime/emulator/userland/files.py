@@ -3,6 +3,7 @@
 import errno
 import os
 import posixpath
+import re
 import shutil
 import stat
 import time
@@ -108,6 +109,39 @@ def touch(process: Process) -> int:
         os.utime(host, ns=(now, now))
 
     return each(process, paths, stamp, "{}")
+
+
+WHO = {"u": 0o4700, "g": 0o2070, "o": 0o1007, "a": 0o7777}
+WHAT = {"r": 0o444, "w": 0o222, "x": 0o111, "s": 0o6000, "t": 0o1000}
+
+
+def chmod(process: Process) -> int:
+    """chmod MODE FILE…: octal, or `u+x,go-w`."""
+    words = process.argv[1:]
+    if len(words) < 2:
+        return complain(process, "a mode and a file are needed")
+    mode, *paths = words
+
+    def change(path: str) -> None:
+        host = target(process, path, follow=True)
+        host.chmod(_mode(mode, host.stat().st_mode))
+
+    return each(process, paths, change, "{}")
+
+
+def _mode(text: str, before: int) -> int:
+    """The new mode. Raises OSError (EINVAL) for what is none."""
+    if text.isdecimal():
+        return int(text, 8)
+    mode = before & 0o7777
+    for clause in text.split(","):
+        found = re.fullmatch(r"([ugoa]*)([-+=])([rwxst]*)", clause)
+        if not found:
+            raise refusal(errno.EINVAL, text)
+        mask = sum({WHO[letter] for letter in found[1]}) & 0o7777 if found[1] and "a" not in found[1] else WHO["a"]
+        bits = sum({WHAT[letter] for letter in found[3]}) & mask
+        mode = {"+": mode | bits, "-": mode & ~bits, "=": mode & ~mask | bits}[found[2]]
+    return mode
 
 
 def ln(process: Process) -> int:

@@ -9,6 +9,7 @@ PROGRAMS: dict[str, Program] = {
     "ash": sh.main,
     "bash": sh.main,
     "cat": texts.cat,
+    "chmod": files.chmod,
     "cp": files.cp,
     "cut": texts.cut,
     "dash": sh.main,
