@@ -20,7 +20,8 @@ Parameters = dict[str, Any]
 
 
 def import_one(host: Host, call: Call, args: Struct) -> Parameters:
-    return {"image": import_image(host, args["source"], args["reference"], args["message"], args["changes"])}
+    texts = args["source"], args["reference"], args["message"], args["changes"]
+    return {"image": import_image(host, *texts, call.cancelled)}
 
 
 def list_all(host: Host, call: Call, args: Struct) -> Parameters:

@@ -1,7 +1,7 @@
 """Commit: what a container has become, as an image on top of its own."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -11,10 +11,11 @@ from podlink.engine.containers.export import cancelled
 from podlink.engine.containers.lifecycle import locked
 from podlink.engine.errors import StorageFailed
 from podlink.engine.host import Host
-from podlink.engine.images.grow import Describe, grow
 from podlink.engine.images.lookup import find_image
+from podlink.engine.images.stack import assemble, stack
 from podlink.engine.images.tag import new_tag
 from podlink.engine.oci.digest import Digest
+from podlink.engine.oci.image import media_types
 from podlink.engine.oci.image.changes import apply_changes
 from podlink.engine.oci.image.config import Execution, History, ImageConfig
 from podlink.engine.oci.layer.writer import Writer
@@ -60,11 +61,20 @@ def commit(
             raise StorageFailed(f"commit of container {name}: {error.strerror or error}") from error
 
 
-def _grown(host: Host, container: Container, base: Image, describe: Describe, names: Sequence[str], cancel: Cancel) -> str:
+def _grown(
+    host: Host,
+    container: Container,
+    base: Image,
+    describe: Callable[[Digest | None], ImageConfig],
+    names: Sequence[str],
+    cancel: Cancel,
+) -> str:
     """The layer is written to a nameless file first: it is hashed, stored and unpacked from there."""
     found = changes_of(host, container)
     if not found:
-        return grow(host, base, None, describe, names)
+        image = assemble(describe(None), base.layers)
+        host.state.images.add(image, names, "commit")
+        return image.id
     with tempfile.TemporaryFile(dir=host.config.root) as file:
         writer = Writer(host.storage.written(container.id), file, cancelled(cancel, f"the commit of container {container.name}"))
         try:
@@ -75,7 +85,8 @@ def _grown(host: Host, container: Container, base: Image, describe: Describe, na
         finally:
             writer.close()
         file.seek(0)
-        return grow(host, base, file, describe, names)
+        with open(file.fileno(), "rb", closefd=False) as stream:
+            return stack(host, base.layers, stream, media_types.LAYER_TAR, describe, names)
 
 
 def _described(

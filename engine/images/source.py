@@ -8,24 +8,32 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from podlink.engine.errors import InvalidRequest, NotHonoured
+from podlink.engine.cancel import NEVER, Cancel
+from podlink.engine.errors import InvalidRequest
+from podlink.engine.images.transports.base import Readable
+from podlink.engine.oci.distribution import web
 from podlink.engine.oci.image import media_types
+from podlink.engine.oci.layer.compression import decompressed
 
 URL = re.compile(r"(https?)://", re.IGNORECASE)
 GZIP = b"\x1f\x8b"
-UNBUILT = {b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
-"""Compressions that are told apart by their first bytes, and not read yet."""
+ZSTD = b"\x28\xb5\x2f\xfd"
+STORED_PLAIN = (b"BZh", b"\xfd7zXZ\x00")
+"""bzip2 and xz: no layer of an image may be compressed so, hence what they hold is kept instead."""
 CHUNK = 1 << 20
 
 
 @contextmanager
-def opened(source: str) -> Iterator[io.FileIO]:
-    """The file at this path. Raises InvalidRequest for what is no regular file, NotHonoured for a URL.
+def opened(source: str, cancel: Cancel = NEVER) -> Iterator[io.BufferedReader]:
+    """The file at this path, or what is at this http(s) URL. Raises InvalidRequest for what is no regular file,
+    RegistryFailed for a URL that gives nothing.
 
     Devices and FIFOs are not even opened: opening alone may have effects, or wait for a writer for ever.
     """
-    if found := URL.match(source):
-        raise NotHonoured("source", f"{found[1].lower()} URLs are not built yet; download {source[:200]!r} and give its path")
+    if URL.match(source):
+        with web.opened(source, dict(os.environ), cancel=cancel) as download:
+            yield io.BufferedReader(Plainly(download), CHUNK)
+        return
     if not source or "\0" in source:
         raise InvalidRequest(f"source: {source[:200]!r} is not a path of a tarball")
     try:
@@ -35,7 +43,7 @@ def opened(source: str) -> Iterator[io.FileIO]:
         raise InvalidRequest(f"source: {source}: {trouble.strerror}; give the path of a tarball") from None
     with io.FileIO(descriptor) as file:
         _require_regular(source, os.fstat(descriptor))  # what was looked at and what was opened may be two
-        yield file
+        yield io.BufferedReader(file, CHUNK)
 
 
 def _require_regular(source: str, found: os.stat_result) -> None:
@@ -45,20 +53,35 @@ def _require_regular(source: str, found: os.stat_result) -> None:
         raise InvalidRequest(f"source: {source} is {kind}; give the path of a tarball")
 
 
-def media_type_of(source: str, beginning: bytes) -> str:
-    """The media type of a layer that begins so. Raises NotHonoured for a compression that is not built yet."""
-    for magic, compression in UNBUILT.items():
-        if beginning.startswith(magic):
-            raise NotHonoured(
-                "source", f"{source} is compressed with {compression}, which is not built yet; decompress it, or use gzip"
-            )
-    return media_types.LAYER_GZIP if beginning.startswith(GZIP) else media_types.LAYER_TAR
+def kept(stream: io.BufferedReader) -> tuple[io.BufferedReader, str]:
+    """The stream as its bytes are to be kept, and their media type as a layer."""
+    beginning = stream.peek(8)[:8]
+    if beginning.startswith(STORED_PLAIN):
+        return io.BufferedReader(Plainly(decompressed(stream)), CHUNK), media_types.LAYER_TAR
+    if beginning.startswith(ZSTD):
+        return stream, media_types.LAYER_ZSTD
+    return stream, media_types.LAYER_GZIP if beginning.startswith(GZIP) else media_types.LAYER_TAR
+
+
+class Plainly(io.RawIOBase):
+    """Whatever can be read, as a raw stream."""
+
+    def __init__(self, source: Readable) -> None:
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "memoryview | bytearray", /) -> int:  # type: ignore[override]
+        data = self._source.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 class Tee(io.RawIOBase):
     """A stream that hands on each byte it reads: what the reader gets, `write` gets too, in the same order and once."""
 
-    def __init__(self, source: io.RawIOBase, write: Callable[[bytes], object]) -> None:
+    def __init__(self, source: io.BufferedReader, write: Callable[[bytes], object]) -> None:
         self._source = source
         self._write = write
 
@@ -66,9 +89,9 @@ class Tee(io.RawIOBase):
         return True
 
     def readinto(self, buffer: "memoryview | bytearray", /) -> int:  # type: ignore[override]
-        count = self._source.readinto(buffer)
+        count = self._source.readinto1(buffer)
         self._write(bytes(buffer[:count]))
-        return count or 0
+        return count
 
     def drain(self) -> None:
         """Read to the end what the reader left."""

@@ -97,6 +97,7 @@ HOMES = {
     "sqlalchemy": "podlink.engine.state",
     "sqlite3": "podlink.engine.state",
     "urllib3": "podlink.engine.oci.distribution",
+    "zstandard": "podlink.engine.oci.layer.compression",
 }
 """Libraries that only one module, or the modules of one package, may know."""
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from shelf import Tarball
@@ -10,6 +10,7 @@ from shelf import Tarball
 from podlink.api.podman.images import HANDLERS
 from podlink.api.varlink.service import Call
 from podlink.engine.app import Engine
+from podlink.engine.cancel import NEVER
 from podlink.engine.errors import ImageInUse, ImageNotFound
 
 
@@ -21,7 +22,7 @@ def engine() -> Iterator[Engine]:
 
 def call(engine: Engine, method: str, **arguments: Any) -> Any:
     """The reply's one parameter. No handler of an image method looks at the call itself."""
-    reply = HANDLERS[method](engine.host, cast(Call, None), arguments)
+    reply = HANDLERS[method](engine.host, Call(method, False, False, NEVER), arguments)
     (value,) = reply.values()
     return value
 

@@ -2,6 +2,7 @@
 
 import bz2
 import errno
+import functools
 import gzip
 import hashlib
 import json
@@ -9,13 +10,17 @@ import lzma
 import os
 import random
 import socket
+import threading
+from collections.abc import Callable
 from dataclasses import replace
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import zstandard
 from shelf import MOMENT, Import, Tarball, files, on_disk
 
-from podlink.engine.errors import EngineError, InvalidArchive, InvalidRequest, NotHonoured, StorageFailed
+from podlink.engine.errors import EngineError, InvalidArchive, InvalidRequest, RegistryFailed, StorageFailed
 from podlink.engine.host import Host
 from podlink.engine.images.history import HistoryRecord, history
 from podlink.engine.images.import_ import import_image
@@ -239,20 +244,44 @@ def test_what_is_no_file_is_refused_by_name(host: Host, tmp_path: Path) -> None:
     refused(host, "x" * 5000, InvalidRequest, "File name too long")
 
 
-@pytest.mark.parametrize("source", ["http://127.0.0.1/x.tar", "HTTPS://127.0.0.1/x.tar"])
-def test_a_url_is_refused_until_it_is_built(host: Host, source: str) -> None:
-    refused(host, source, NotHonoured, "source: http")
+@pytest.mark.parametrize("source", ["http://127.0.0.1:1/x.tar", "HTTPS://127.0.0.1:1/x.tar"])
+def test_a_url_that_gives_nothing_is_told(host: Host, source: str) -> None:
+    refused(host, source, RegistryFailed, "127.0.0.1:1")
 
 
-def test_other_compressions_are_refused_by_name(host: Host, tarball: Tarball) -> None:
+def test_a_tarball_at_a_url(host: Host, tarball: Tarball) -> None:
+    path = tarball()
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(path.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            image = import_image(host, f"http://127.0.0.1:{server.server_port}/{path.name}", "web")
+        finally:
+            server.shutdown()
+    assert host.state.images.get(image).layers == host.state.images.get(import_image(host, str(path), "file")).layers
+
+
+def test_every_compression_gives_the_same_layer(host: Host, tarball: Tarball) -> None:
     path = tarball()
     plain = path.read_bytes()
-    # the smallest zstd frame, RFC 8878: magic number, one empty raw block
-    zstd = bytes.fromhex("28b52ffd 20 00 010000")
-    packed = {"bzip2": bz2.compress(plain), "xz": lzma.compress(plain), "zstd": zstd}
-    for name, content in packed.items():
+    wanted = host.state.images.get(import_image(host, str(path))).layers[0].diff_id
+    packed = {
+        "bzip2": bz2.compress(plain[:700]) + bz2.compress(plain[700:]),
+        "xz": lzma.compress(plain),
+        "zstd": zstandard.ZstdCompressor().compress(plain),
+    }
+    for content in packed.values():
         path.write_bytes(content)
-        refused(host, str(path), NotHonoured, f"compressed with {name}")
+        assert host.state.images.get(import_image(host, str(path))).layers[0].diff_id == wanted
+
+
+@pytest.mark.parametrize("compress", [bz2.compress, lzma.compress, zstandard.ZstdCompressor().compress])
+def test_damage_to_compressed_data_is_told(host: Host, tarball: Tarball, compress: Callable[[bytes], bytes]) -> None:
+    path = tarball()
+    packed = compress(path.read_bytes() + bytes(5000))
+    for broken in (packed[: len(packed) // 2], packed[:60] + b"\0" * 20 + packed[80:]):
+        path.write_bytes(broken)
+        refused(host, str(path), InvalidArchive, "")
 
 
 @pytest.mark.parametrize(

@@ -1,39 +1,52 @@
 """Layers travel compressed; what they are is told by their first bytes, not by what a manifest says of them.
 
     1f 8b          gzip (RFC 1952), one member or several, one after the other
-    28 b5 2f fd    zstd      ┐
-    fd 37 7a 58    xz        ├ known by name, and refused
-    42 5a 68       bzip2     ┘
+    28 b5 2f fd    zstd (RFC 8878), by the library zstandard
+    fd 37 7a 58    xz
+    42 5a 68       bzip2
     anything else  taken for a plain tar; the tar reader has the last word
 
 Compressed data is hostile: a kilobyte may be a gigabyte. It is unpacked a piece at a time, as the reader asks for it, so that
 whoever counts what comes out can stop it; memory stays flat.
 """
 
+import bz2
 import io
+import lzma
 import zlib
-from typing import BinaryIO, cast
+from collections.abc import Callable
+from typing import Any, BinaryIO, cast
 
 from podlink.engine.errors import InvalidArchive
 
 PIECE = 256 * 1024
 GZIP = b"\x1f\x8b"
-REFUSED = {b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\0": "xz", b"BZh": "bzip2"}
+ZSTD = b"\x28\xb5\x2f\xfd"
+XZ = b"\xfd7zXZ\0"
+BZIP2 = b"BZh"
 LONGEST_MAGIC = 6
+MEMORY = 2**28
+"""Bytes that a decompressor may take for its window: what `xz -9` and `zstd --long=27` ask for, and no more."""
 GZIP_FORMAT = 16 + zlib.MAX_WBITS
 """What tells zlib to expect gzip's header and check its trailer."""
 
 
 def decompressed(stream: BinaryIO) -> BinaryIO:
-    """The plain bytes of the stream. Raises InvalidArchive here for a compression that is not read, later for damaged data."""
+    """The plain bytes of the stream. Raises InvalidArchive, while it is read, for damaged data."""
     beginning = b""
     while len(beginning) < LONGEST_MAGIC and (more := stream.read(LONGEST_MAGIC - len(beginning))):
         beginning += more
-    for magic, name in REFUSED.items():
-        if beginning.startswith(magic):
-            raise InvalidArchive(f"layer: it is compressed with {name}, which is not supported; gzip and plain tar are")
-    reader = Gzip if beginning.startswith(GZIP) else Plain
-    return cast(BinaryIO, io.BufferedReader(reader(beginning, stream), PIECE))
+    return cast(BinaryIO, io.BufferedReader(_reader(beginning, stream), PIECE))
+
+
+def _reader(beginning: bytes, stream: BinaryIO) -> "Plain":
+    if beginning.startswith(GZIP):
+        return Gzip(beginning, stream)
+    if beginning.startswith(XZ):
+        return Members(beginning, stream, "xz", XZ, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MEMORY))
+    if beginning.startswith(BZIP2):
+        return Members(beginning, stream, "bzip2", BZIP2, bz2.BZ2Decompressor)
+    return Zstd(beginning, stream) if beginning.startswith(ZSTD) else Plain(beginning, stream)
 
 
 class Plain(io.RawIOBase):
@@ -94,3 +107,58 @@ class Gzip(Plain):
         if rest and not rest.startswith(GZIP):
             raise InvalidArchive("layer: something that is not gzip follows its gzip data")
         self._member, self._input, self._ended = zlib.decompressobj(GZIP_FORMAT), rest, not rest
+
+
+class Members(Plain):
+    """xz or bzip2: streams one after the other, by the standard library's decompressors."""
+
+    def __init__(self, beginning: bytes, stream: BinaryIO, name: str, magic: bytes, make: Callable[[], Any]) -> None:
+        super().__init__(beginning, stream)
+        self._name, self._magic, self._make = name, magic, make
+        self._member = make()
+        self._ended = False
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._ended:
+            if self._member.eof:
+                self._next_member()
+                continue
+            data = self._some(PIECE) if self._member.needs_input else b""
+            if not data and self._member.needs_input:
+                raise InvalidArchive(f"layer: its {self._name} data is cut off; fetch it again")
+            try:
+                found = self._member.decompress(data, len(buffer))
+            except (lzma.LZMAError, OSError, EOFError) as error:
+                raise InvalidArchive(f"layer: its {self._name} data is damaged ({error})") from None
+            if found:
+                buffer[: len(found)] = found
+                return len(found)
+        return 0
+
+    def _next_member(self) -> None:
+        rest = self._member.unused_data.lstrip(b"\0")
+        while len(rest) < len(self._magic) and (more := self._some(PIECE)):
+            rest = (rest + more).lstrip(b"\0")
+        if rest and not rest.startswith(self._magic):
+            raise InvalidArchive(f"layer: something that is not {self._name} follows its {self._name} data")
+        self._beginning, self._ended, self._member = rest, not rest, self._make()
+
+
+class Zstd(Plain):
+    """The frames of a zstd stream, joined."""
+
+    def __init__(self, beginning: bytes, stream: BinaryIO) -> None:
+        super().__init__(beginning, stream)
+        import zstandard  # late: few layers need it
+
+        self._error = zstandard.ZstdError
+        source = cast(BinaryIO, io.BufferedReader(Plain(beginning, stream), PIECE))
+        self._frames = zstandard.ZstdDecompressor(max_window_size=MEMORY).stream_reader(source, read_across_frames=True)
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        try:
+            data = self._frames.read(len(buffer))
+        except self._error as error:
+            raise InvalidArchive(f"layer: its zstd data is damaged ({error})") from None
+        buffer[: len(data)] = data
+        return len(data)
