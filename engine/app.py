@@ -6,11 +6,11 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import podlink
 from podlink.engine.config import Config
@@ -28,6 +28,9 @@ from podlink.engine.storage.content import Content
 from podlink.engine.storage.driver import StorageDriver
 from podlink.engine.storage.overlay import OverlayDriver
 from podlink.engine.storage.vfs import VfsDriver
+
+if TYPE_CHECKING:
+    from podlink.engine.runtime.emulator.process import Program
 
 
 class Engine:
@@ -79,6 +82,25 @@ class Engine:
                 collect(host)
             host.runtime.listen(lambda container: conclude_one(host, container))
             return cls(host, stack.pop_all())
+
+    @property
+    def programs(self) -> "MutableMapping[str, Program]":
+        """What runs in emulated containers, by absolute path (`/usr/sbin/nginx`) or by base name: put a function there.
+
+            def nginx(process: Process) -> int:         it gets its arguments, environment, files, streams and signals
+                process.write(1, "serving\\n")
+                process.pause()                         until a signal comes
+                return 0
+
+            engine.programs["/usr/sbin/nginx"] = nginx
+
+        Raises EngineUnavailable for an engine whose containers run on a real kernel.
+        """
+        if self.host.runtime.name != "emulator":
+            raise EngineUnavailable(f"programs are for an emulated engine; this one runs containers on {self.host.runtime.name}")
+        runtime: Any = self.host.runtime
+        programs: MutableMapping[str, Program] = runtime.programs
+        return programs
 
     def close(self) -> None:
         """Let go of what this engine holds. Containers live on; emulated ones end. Again is no error."""

@@ -1,6 +1,6 @@
 """The engine as an object, for those who embed it: `engine.containers.create(...)`, `container.start()`. One line a method."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from podlink.engine.containers.stop import restart, stop
 from podlink.engine.containers.top import processes
 from podlink.engine.containers.wait import wait
 from podlink.engine.host import Host
+from podlink.engine.images.build import build_from
 from podlink.engine.images.history import HistoryRecord, history
 from podlink.engine.images.import_ import import_image
 from podlink.engine.images.inspect import inspect_image
@@ -97,6 +98,14 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class Finished:
+    """What became of a container. logs: what it wrote, line by line."""
+
+    exit_code: int
+    logs: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Containers:
     """`engine.containers`."""
 
@@ -106,6 +115,15 @@ class Containers:
         """Create a container; the arguments are the fields of the interface's `Create` type. Raises as `create` does."""
         request = CreateRequest(resources=resources or ResourceRequest(), **fields)
         return Container(self.host, create(self.host, request))
+
+    def run(self, image: str, command: Sequence[str] = (), **fields: Any) -> Finished:
+        """Create a container, start it, wait for its end, and remove it: what became of it. Raises as `create` and `start` do."""
+        container = self.create(image=image, command=list(command), **fields)
+        try:
+            container.start()
+            return Finished(container.wait(), container.logs())
+        finally:
+            container.remove(force=True)
 
     def get(self, name: str) -> Container:
         """The container of this name, ID or ID prefix. Raises ContainerNotFound, AmbiguousName."""
@@ -126,6 +144,12 @@ class Images:
 
     def import_image(self, source: str, reference: str = "", message: str = "", changes: Sequence[str] = ()) -> str:
         return import_image(self.host, source, reference, message, changes)
+
+    def build_from(
+        self, files: Mapping[str, bytes | str], config: Mapping[str, Any] | None = None, name: str = "", *, userland: bool = False
+    ) -> str:
+        """An image of these files, without a tarball; see `engine.images.build`."""
+        return build_from(self.host, files, config, name, userland=userland)
 
     def list(self) -> Sequence[ImageSummary]:
         return list_images(self.host)

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from podlink.engine.cancel import NEVER, Cancel
 from podlink.engine.errors import InvalidRequest
@@ -78,10 +79,16 @@ class Plainly(io.RawIOBase):
         return len(data)
 
 
+class Buffered(Protocol):
+    """A buffered stream of the standard library: io.BufferedIOBase.readinto1."""
+
+    def readinto1(self, buffer: "memoryview | bytearray", /) -> int: ...
+
+
 class Tee(io.RawIOBase):
     """A stream that hands on each byte it reads: what the reader gets, `write` gets too, in the same order and once."""
 
-    def __init__(self, source: io.BufferedReader, write: Callable[[bytes], object]) -> None:
+    def __init__(self, source: Buffered, write: Callable[[bytes], object]) -> None:
         self._source = source
         self._write = write
 

@@ -8,7 +8,7 @@ from typing import BinaryIO, cast
 from podlink.engine.host import Host
 from podlink.engine.images import LOCK
 from podlink.engine.images.collect import drop
-from podlink.engine.images.source import CHUNK, Tee
+from podlink.engine.images.source import CHUNK, Buffered, Tee
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.image import media_types
 from podlink.engine.oci.image.chain import chain_ids
@@ -18,7 +18,6 @@ from podlink.engine.state.images import Image, Layer
 from podlink.engine.storage.content import Writer
 from podlink.engine.storage.layers import StagedLayer, unpack_layer
 
-Buffered = io.BufferedReader
 Describe = Callable[[Digest], ImageConfig]
 """The new image's configuration, from the diff ID of the layer on top."""
 

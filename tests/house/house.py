@@ -36,7 +36,7 @@ LAYERS = (
 )
 """The parts of `podlink.engine`, lowest first. A part imports from the lines above its own here, never from its own line."""
 
-API_LAYERS = ("varlink", "podman", "cli")
+API_LAYERS = ("varlink", "podman", "serving", "pytest_plugin", "cli")
 """The parts of `podlink.api`, lowest first. Only those from `podman` on know the engine."""
 
 

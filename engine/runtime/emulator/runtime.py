@@ -58,7 +58,8 @@ class EmulatorRuntime:
 
     def __init__(self, clock: Clock | None = None, more: Mapping[str, Program] | None = None) -> None:
         self._clock = clock or RealClock()
-        self._programs = {**PROGRAMS, **(more or {})}
+        self.programs: dict[str, Program] = {**PROGRAMS, **(more or {})}
+        """By base name or absolute path. What is put here stands for the file, whether or not an image has it."""
         self._boot = str(uuid.uuid4())
         self._numbers = itertools.count(FIRST)
         self._lock = threading.Lock()
@@ -96,14 +97,22 @@ class EmulatorRuntime:
 
     def _load(self, tree: Tree, directory: str, argv: list[str], path: str) -> programs.Loaded:
         """What is to be run. Raises RuntimeFailed in runc's words for what runc finds out before there is a container."""
+        if given := self._given(directory, argv[0], path):
+            return programs.Loaded(given, argv)
         try:
             found = programs.find(tree, directory, argv[0], path)
         except programs.Missing as missing:
             raise RuntimeFailed(str(missing)) from None
         try:
-            return programs.load(self._programs, tree, posixpath.normpath(found), argv)
+            return programs.load(self.programs, tree, posixpath.normpath(found), argv)
         except OSError as error:
             return programs.Loaded(programs.broken(argv[0], error), argv)
+
+    def _given(self, directory: str, name: str, path: str) -> Program | None:
+        """The program that was registered under the absolute path that a command means."""
+        folders = [directory] if "/" in name else path.split(":")
+        places = (posixpath.normpath(posixpath.join("/", folder, name)) for folder in folders)
+        return next((self.programs[place] for place in places if place in self.programs), None)
 
     def _start(self, launch: Launch, tree: Tree, loaded: programs.Loaded, env: Mapping[str, str]) -> tuple[Run, Emulated]:
         with self._lock, _refusals("the log can't be opened"):
@@ -113,7 +122,7 @@ class EmulatorRuntime:
                 launch,
                 tree,
                 self._host_name(launch.spec),
-                programs=self._programs,
+                programs=self.programs,
                 clock=self._clock,
                 numbers=self._numbers,
                 tell=lambda: self._watchers.tell(launch.directory),

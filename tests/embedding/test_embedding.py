@@ -1,0 +1,137 @@
+"""podlink inside somebody else's test suite: images from mappings, programs in Python, the service in a thread, the plugin."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import podlink
+from podlink import Engine
+from podlink.api.serving import serve
+from podlink.api.varlink.client import Client
+from podlink.engine.errors import EngineUnavailable, InvalidRequest
+from podlink.engine.runtime.emulator.process import Process
+
+PODMAN = "io.projectatomic.podman"
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture
+def engine() -> Engine:
+    with Engine.emulated() as made:
+        yield made
+
+
+def test_an_image_from_a_mapping_runs(engine: Engine) -> None:
+    image = engine.images.build_from(
+        {"/bin/app": "#!/bin/sh\necho $GREETING"}, {"Cmd": ["app"], "Env": ["GREETING=hello", "PATH=/bin"]}, userland=True
+    )
+    done = engine.containers.run(image)
+    assert (done.exit_code, done.logs) == (0, ["hello\n"]) and engine.containers.list() == []
+
+
+def test_the_same_files_are_the_same_layer_and_a_name_is_kept(engine: Engine) -> None:
+    one = engine.images.build_from({"/a": b"1", "/b/c": b"2"}, name="one")
+    two = engine.images.build_from({"/b/c": b"2", "/a": b"1"}, name="two")
+    images = {each.id: each for each in engine.host.state.images.all()}
+    assert images[one].layers == images[two].layers and images[one].names == ("localhost/one:latest",)
+
+
+@pytest.mark.parametrize("path", ["relative", "/folder/", ""])
+def test_a_path_that_is_no_file_is_refused(engine: Engine, path: str) -> None:
+    with pytest.raises(InvalidRequest, match="files"):
+        engine.images.build_from({path: b""})
+
+
+def test_a_program_in_python(engine: Engine) -> None:
+    def nginx(process: Process) -> int:
+        process.write(1, f"serving as {process.argv[1:]} in {process.env['MODE']}\n")
+        ended: list[int] = []
+        process.on_signal(15, ended.append)
+        while not ended:
+            process.pause()
+        process.write(1, "bye\n")
+        return 3
+
+    engine.programs["/usr/sbin/nginx"] = nginx
+    image = engine.images.build_from({"/etc/nginx.conf": b"x"}, {"Env": ["MODE=test"]})
+    container = engine.containers.create(image=image, command=["/usr/sbin/nginx", "-g", "daemon off;"])
+    container.start()
+    while not container.logs():
+        time.sleep(0.01)
+    container.stop(5)
+    assert container.wait() == 3
+    assert container.logs() == ["serving as ['-g', 'daemon off;'] in test\n", "bye\n"]
+
+
+def test_a_program_is_found_along_the_path_and_may_fail(engine: Engine) -> None:
+    def broken(process: Process) -> int:
+        raise KeyError("a defect of the program's own")
+
+    engine.programs["/usr/bin/broken"] = broken
+    done = engine.containers.run(engine.images.build_from({"/x": b""}), ["broken"])
+    assert done.exit_code == 1 and "a defect of the program's own" in "".join(done.logs)
+
+
+def test_two_engines_do_not_meet() -> None:
+    with Engine.emulated(seed=1) as one, Engine.emulated(seed=1) as other:
+        for engine in (one, other):
+            engine.containers.create(image=engine.images.build_from({"/x": b""}), command=["/x"], name="same")
+        assert one.containers.list()[0].container.id == other.containers.list()[0].container.id
+        one.containers.get("same").remove()
+        assert len(other.containers.list()) == 1
+
+
+@pytest.mark.needs("root", "runc", "overlay")
+def test_only_an_emulated_engine_takes_programs(tmp_path: Path) -> None:
+    from podlink import Config
+
+    with Engine.open(Config(root=tmp_path / "root", runroot=tmp_path / "run", cgroup_parent="podlink-test-embed")) as real:
+        with pytest.raises(EngineUnavailable, match="runc"):
+            real.programs["/x"] = lambda process: 0
+        with pytest.raises(InvalidRequest, match="userland"):
+            real.images.build_from({"/x": b""}, userland=True)
+
+
+def test_a_service_in_a_thread(engine: Engine, tmp_path: Path) -> None:
+    with serve(engine) as address, Client.connect(address) as client:
+        assert client.call(f"{PODMAN}.Ping") == {"ping": {"message": "OK"}}
+    with serve(engine, f"unix:{tmp_path}/s") as address:
+        assert address == f"unix:{tmp_path}/s" and (tmp_path / "s").exists()
+    assert not (tmp_path / "s").exists()
+
+
+def test_the_plugins_fixtures(pytester: pytest.Pytester) -> None:
+    home = str(Path(podlink.__file__).absolute().parent.parent)
+    pytester.makepyfile(
+        f"""
+        import os
+        from podlink.api.varlink.client import Client
+
+        def test_engine(podlink_engine):
+            image = podlink_engine.images.build_from({{"/x": "#!/bin/sh\\necho ready"}}, userland=True)
+            assert podlink_engine.containers.run(image, ["/x"]).logs == ["ready\\n"]
+
+        def test_again(podlink_engine):
+            assert podlink_engine.images.list() == []
+
+        def test_service(podlink_service, podlink_engine):
+            assert os.environ["PODMAN_VARLINK_ADDRESS"] == podlink_service
+            with Client.connect(podlink_service) as client:
+                assert client.call("{PODMAN}.ListContainers") == {{"containers": []}}
+        """
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "podlink.api.pytest_plugin"]
+    done = subprocess.run(
+        command, cwd=pytester.path, env={"PYTHONPATH": home, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True
+    )
+    assert "3 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_plugin_costs_nothing_where_it_is_not_used() -> None:
+    home = str(Path(podlink.__file__).absolute().parent.parent)
+    script = f"import sys; sys.path.insert(0, {home!r}); import podlink.api.pytest_plugin; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert "sqlalchemy" not in loaded and "podlink.engine.app" not in loaded
