@@ -27,6 +27,7 @@ from podlink.engine.images.history import HistoryRecord, history
 from podlink.engine.images.import_ import import_image
 from podlink.engine.images.inspect import inspect_image
 from podlink.engine.images.list import ImageSummary, list_images
+from podlink.engine.images.pull import Progress, pull
 from podlink.engine.images.remove import delete_unused
 from podlink.engine.images.search import search_images
 from podlink.engine.images.tag import tag_image
@@ -144,6 +145,9 @@ class Images:
 
     def import_image(self, source: str, reference: str = "", message: str = "", changes: Sequence[str] = ()) -> str:
         return import_image(self.host, source, reference, message, changes)
+
+    def pull(self, name: str, progress: Progress | None = None, cancel: Cancel = NEVER) -> str:
+        return pull(self.host, name, progress=progress, cancel=cancel)
 
     def build_from(
         self, files: Mapping[str, bytes | str], config: Mapping[str, Any] | None = None, name: str = "", *, userland: bool = False

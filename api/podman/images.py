@@ -10,6 +10,7 @@ from podlink.engine.images.history import HistoryRecord, history
 from podlink.engine.images.import_ import import_image
 from podlink.engine.images.inspect import inspect_image
 from podlink.engine.images.list import ImageSummary, list_images
+from podlink.engine.images.pull import pull
 from podlink.engine.images.remove import delete_unused
 from podlink.engine.images.search import search_images
 from podlink.engine.images.tag import tag_image
@@ -22,6 +23,11 @@ Parameters = dict[str, Any]
 def import_one(host: Host, call: Call, args: Struct) -> Parameters:
     texts = args["source"], args["reference"], args["message"], args["changes"]
     return {"image": import_image(host, *texts, call.cancelled)}
+
+
+def pull_one(host: Host, call: Call, args: Struct) -> Parameters:
+    """One reply, with `more` too: the interface has no type for what is on its way."""
+    return {"id": pull(host, args["name"], cancel=call.cancelled)}
 
 
 def list_all(host: Host, call: Call, args: Struct) -> Parameters:
@@ -91,6 +97,7 @@ def search_data(found: Found) -> Parameters:
 
 
 HANDLERS = {
+    "PullImage": pull_one,
     "ImportImage": import_one,
     "ListImages": list_all,
     "InspectImage": inspect_one,

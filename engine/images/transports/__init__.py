@@ -2,9 +2,9 @@
 
     base               Source, Destination, and the words that name a place: `oci:DIR:TAG` becomes a Place
     registry           docker://NAME, and names without a transport
-    docker_archive     docker-archive:FILE
-    oci                oci:DIR, oci-archive:FILE
-    directory          dir:DIR
+    files              a folder, and the members of a tar
+    sources            what lies in files: oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR
+    places             the table of them all
 
 Called by pull, push and export.
 """
