@@ -63,8 +63,14 @@ def _by_name(host: Host, name: str) -> Found | None:
 
 
 def _by_digest(host: Host, name: str) -> Found | None:
-    """`REPOSITORY@DIGEST`, where the image has a name in that repository; with a tag in between it must have that very name."""
+    """`REPOSITORY@DIGEST`, where a registry is known to have it so, or where the image has a name in that repository.
+
+    With a tag in between it must have that very name.
+    """
     wanted = parse(name)
+    recorded = host.state.images.by_repo_digest(f"{wanted.repository}@{wanted.digest}")
+    if recorded and (not wanted.tag or f"{wanted.repository}:{wanted.tag}" in recorded.names):
+        return Found(recorded)
     for image in host.state.images.by_digest(str(wanted.digest)):
         tagged = f"{wanted.repository}:{wanted.tag}"
         if tagged in image.names if wanted.tag else wanted.repository in map(repository, image.names):
@@ -73,5 +79,7 @@ def _by_digest(host: Host, name: str) -> Found | None:
 
 
 def repo_digests(image: Image) -> list[str]:
-    """`REPOSITORY@DIGEST` for each repository in which the image has a name."""
-    return list(dict.fromkeys(f"{repository(name)}@{image.digest}" for name in image.names))
+    """`REPOSITORY@DIGEST` where registries are known to have the image, then for each other repository in which it has a name."""
+    known = {repository(name) for name in image.digests}
+    others = [f"{repository(name)}@{image.digest}" for name in image.names if repository(name) not in known]
+    return list(dict.fromkeys([*image.digests, *others]))

@@ -1,7 +1,8 @@
 """The tables of images: images, their names, and the layers that they share.
 
 An image's ID is the digest of its configuration, so the same image has one row however it came here. A name belongs to one
-image at a time and moves when it is given to another. A layer is known by its chain ID and is there as long as an image has it:
+image at a time and moves when it is given to another; so does a digest, the `REPOSITORY@DIGEST` under which a registry is known
+to have the image: its manifests there may be several. A layer is known by its chain ID and is there as long as an image has it:
 `remove` answers the layers that went with the image, and the caller takes them from the disk.
 
     remove(id) ──▶ [top, …, base]      only those that no other image has, in the order in which they can be deleted
@@ -20,7 +21,7 @@ from podlink.engine.errors import ImageInUse, ImageNotFound
 from podlink.engine.state.containers import AFTER_HEX, PREFIX
 from podlink.engine.state.db import Database
 from podlink.engine.state.events import Event, append
-from podlink.engine.state.schema import containers, image_layers, image_names, images, layers
+from podlink.engine.state.schema import containers, image_digests, image_layers, image_names, images, layers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,8 @@ class Image:
     """One image. id: 64 hex digits; digest: of the manifest, `sha256:…`; created_at: nanoseconds since the epoch.
 
     config and manifest: the JSON as it came, byte for byte, since both are known by their hash. size: bytes of its layers.
-    layers: base first. names: full names, in the order in which they were given.
+    layers: base first. names: full names, in the order in which they were given. digests: `REPOSITORY@DIGEST` of registries that
+    are known to have it.
     """
 
     id: str
@@ -55,15 +57,20 @@ class Image:
     size: int
     layers: tuple[Layer, ...]
     names: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
 
 
-_images, _names, _links, _layers = images.c, image_names.c, image_layers.c, layers.c
+_images, _names, _digests, _links, _layers = images.c, image_names.c, image_digests.c, image_layers.c, layers.c
 
 ALL = select(images).order_by(_images.created_at.desc(), _images.id)
 BY_ID = ALL.where(_images.id == bindparam("which"))
 BY_PREFIX = ALL.where(_images.id >= bindparam("which"), _images.id < bindparam("end"))
 BY_DIGEST = ALL.where(_images.digest == bindparam("which"))
 BY_NAME = ALL.where(_images.id == select(_names.image).where(_names.name == bindparam("which")).scalar_subquery())
+BY_REPO_DIGEST = ALL.where(_images.id == select(_digests.image).where(_digests.name == bindparam("which")).scalar_subquery())
+DIGESTS_OF = (
+    select(_digests.image, _digests.name).where(_digests.image.in_(bindparam("ids", expanding=True))).order_by(_digests.number)
+)
 NAMES_OF = select(_names.image, _names.name).where(_names.image.in_(bindparam("ids", expanding=True))).order_by(_names.number)
 LAYERS_OF = (
     select(_links.image, layers)
@@ -78,6 +85,8 @@ ADD_IMAGE = insert(images).on_conflict_do_nothing().returning(_images.id)
 ADD_LAYERS = insert(layers).on_conflict_do_nothing()
 ADD_LINKS = insert(image_layers)
 ADD_NAME = insert(image_names)
+ADD_DIGEST = insert(image_digests)
+ADD_DIGEST = ADD_DIGEST.on_conflict_do_update(index_elements=[_digests.name], set_={"image": ADD_DIGEST.excluded.image})
 HOLDER = select(_names.image).where(_names.name == bindparam("which"))
 REMOVE_NAME = delete(image_names).where(_names.name == bindparam("which")).returning(_names.image)
 REMOVE_IMAGE = delete(images).where(_images.id == bindparam("which"))
@@ -97,7 +106,7 @@ class Images:
         self._now = now
 
     def add(self, image: Image, names: Sequence[str] = (), action: str = "import") -> None:
-        """Make it exist and give it these names, taking them from others. One that is here keeps the names that it has.
+        """Make it exist and give it these names, taking them from others. One that is here keeps what it has.
 
         action: how it came, for the event: `import`, `pull`, `commit` or `load`. `image.names` are given first.
         """
@@ -111,6 +120,7 @@ class Images:
                 self._tell(connection, action, image.id, given[0] if given else "")
             for name in given:
                 self._give(connection, image.id, name)
+            self._note(connection, image.id, image.digests)
 
     def get(self, id: str) -> Image:
         """The image with this full ID. Raises ImageNotFound."""
@@ -131,6 +141,11 @@ class Images:
         """The images whose manifest has this digest."""
         return self._select(BY_DIGEST, which=digest)
 
+    def by_repo_digest(self, name: str) -> Image | None:
+        """The image that a registry has under exactly this `REPOSITORY@DIGEST`."""
+        found = self._select(BY_REPO_DIGEST, which=name)
+        return found[0] if found else None
+
     def all(self) -> list[Image]:
         """Every image, newest first."""
         return self._select(ALL)
@@ -141,6 +156,13 @@ class Images:
             if connection.execute(BY_ID, {"which": id}).one_or_none() is None:
                 raise ImageNotFound(id)
             self._give(connection, id, name)
+
+    def note(self, id: str, digests: Sequence[str]) -> None:
+        """Remember under which `REPOSITORY@DIGEST` registries have the image. Raises ImageNotFound."""
+        with self._database.writing() as connection:
+            if connection.execute(BY_ID, {"which": id}).one_or_none() is None:
+                raise ImageNotFound(id)
+            self._note(connection, id, digests)
 
     def untag(self, name: str) -> str:
         """Take the name away, and answer the ID of the image that had it. Raises ImageNotFound."""
@@ -193,22 +215,35 @@ class Images:
         connection.execute(ADD_NAME, {"name": name, "image": id})
         self._tell(connection, "tag", id, name)
 
+    def _note(self, connection: Connection, id: str, digests: Sequence[str]) -> None:
+        if digests:
+            connection.execute(ADD_DIGEST, [{"name": name, "image": id} for name in digests])
+
     def _tell(self, connection: Connection, action: str, id: str, name: str) -> None:
         append(connection, Event(at=self._now(), type="image", action=action, id=id, name=name))
 
 
 def _whole(connection: Connection, rows: Sequence[Any]) -> list[Image]:
-    """The images of these rows, with their names and layers: three statements, however many images."""
+    """The images of these rows, with their names, digests and layers: four statements, however many images."""
     if not rows:
         return []
     ids = {"ids": [row.id for row in rows]}
-    names: dict[str, list[str]] = defaultdict(list)
-    for image, name in connection.execute(NAMES_OF, ids):
-        names[image].append(name)
+    names, digests = _grouped(connection.execute(NAMES_OF, ids)), _grouped(connection.execute(DIGESTS_OF, ids))
     stacks: dict[str, list[Layer]] = defaultdict(list)
     for row in connection.execute(LAYERS_OF, ids):
         stacks[row.image].append(_layer(row))
-    return [Image(**row._mapping, names=tuple(names[row.id]), layers=tuple(stacks[row.id])) for row in rows]
+    return [
+        Image(**row._mapping, names=tuple(names[row.id]), digests=tuple(digests[row.id]), layers=tuple(stacks[row.id]))
+        for row in rows
+    ]
+
+
+def _grouped(rows: Iterable[Any]) -> dict[str, list[str]]:
+    """The names of each image."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for image, name in rows:
+        found[image].append(name)
+    return found
 
 
 def _layer(row: Any) -> Layer:

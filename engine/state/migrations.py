@@ -87,7 +87,16 @@ FIRST = (
     END""",
 )
 
-STEPS: tuple[Sequence[str], ...] = (FIRST,)
+DIGESTS = (
+    """CREATE TABLE image_digests (
+        number INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        image TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE
+    ) STRICT""",
+    "CREATE INDEX image_digests_by_image ON image_digests (image)",
+)
+
+STEPS: tuple[Sequence[str], ...] = (FIRST, DIGESTS)
 
 
 def open_database(path: Path | None, patience: float = PATIENCE, steps: Sequence[Sequence[str]] = STEPS) -> Database:

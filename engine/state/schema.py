@@ -12,10 +12,15 @@
       number  PK, order    │
       name    unique       │                events
                            │                  number   PK, never used twice
-    image_layers           │                  at       nanoseconds since the epoch
-      image  ──────────────┘                  type     container or image
-      position  0 is the base  } PK           action   create, start, die, …
-      layer ──────┐                           id, name, attributes (JSON)
+    image_digests          │                  at       nanoseconds since the epoch
+      number  PK, order    │                  type     container or image
+      name    unique       │                  action   create, start, die, …
+      image  ──────────────┤                  id, name, attributes (JSON)
+                           │
+    image_layers           │
+      image  ──────────────┘
+      position  0 is the base  } PK
+      layer ──────┐
                   ▼
     layers
       chain     64 hex, PK (OCI image-spec, "Layer ChainID")
@@ -70,6 +75,8 @@ images = Table(
 )
 
 image_names = Table("image_names", metadata, *_columns(number=Integer, name=Text, image=Text))
+
+image_digests = Table("image_digests", metadata, *_columns(number=Integer, name=Text, image=Text))
 
 image_layers = Table("image_layers", metadata, *_columns(image=Text, position=Integer, layer=Text))
 

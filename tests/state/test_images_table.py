@@ -40,6 +40,22 @@ def test_an_image_is_found_by_name_prefix_and_digest(state: State) -> None:
     assert state.images.by_digest(web.digest) == [web]
 
 
+def test_a_digest_in_a_registry_leads_to_the_image_that_had_it_last(state: State) -> None:
+    web = replace(image("e1"), digests=("registry.example/web@sha256:11", "registry.example/web@sha256:22"))
+    state.images.add(web)
+    state.images.add(ALPINE)
+    assert state.images.by_repo_digest("registry.example/web@sha256:22") == web
+    assert state.images.by_repo_digest("registry.example/other@sha256:22") is None
+    state.images.note(ALPINE.id, ["registry.example/web@sha256:22", "registry.example/alpine@sha256:33"])
+    state.images.note(ALPINE.id, [])
+    assert state.images.get(web.id).digests == ("registry.example/web@sha256:11",)
+    assert set(state.images.get(ALPINE.id).digests) == {"registry.example/web@sha256:22", "registry.example/alpine@sha256:33"}
+    state.images.remove(ALPINE.id)
+    assert state.images.by_repo_digest("registry.example/web@sha256:22") is None
+    with pytest.raises(ImageNotFound):
+        state.images.note(ALPINE.id, ["registry.example/web@sha256:22"])
+
+
 @pytest.mark.parametrize("text", ["", "%", "_", "we%", "E1", "g", "\ud800", "e" * 65])
 def test_what_is_no_name_and_no_prefix_finds_nothing(state: State, text: str) -> None:
     state.images.add(image("e1", names=("web",)))
