@@ -5,6 +5,7 @@ The usual tools recurse, and hold a descriptor for each level: a chain of thousa
 
 import errno
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -37,7 +38,6 @@ def remove(name: str | bytes | Path, *, directory: int | None = None) -> None:
 
 def _empty(top: int) -> None:
     """Level by level: remove the files, then put each subdirectory's contents in its place."""
-    moved = 0
     while names := os.listdir(top):
         for name in map(os.fsencode, names):
             if _unlinked(name, top):
@@ -46,8 +46,7 @@ def _empty(top: int) -> None:
             try:
                 for inner in map(os.fsencode, os.listdir(below)):
                     if not _unlinked(inner, below):
-                        moved += 1
-                        _move_up(inner, below, top, moved)
+                        _move_up(inner, below, top)
             finally:
                 os.close(below)
             os.rmdir(name, dir_fd=top)
@@ -66,15 +65,10 @@ def _unlinked(name: bytes, directory: int) -> bool:
     return True
 
 
-def _move_up(name: bytes, source: int, top: int, number: int) -> None:
-    """Under a name that nothing else has; a directory that may not be written can't be moved (its `..` changes): open it up."""
+def _move_up(name: bytes, source: int, top: int) -> None:
+    """Under a name that nobody has guessed; a directory that may not be written can't be moved (its `..` changes): open it up."""
     os.close(_opened(name, source))
-    target = b".moved-%d" % number
-    with suppress(FileNotFoundError):
-        os.stat(target, dir_fd=top, follow_symlinks=False)
-        _move_up(name, source, top, number + 2**32)
-        return
-    os.rename(name, target, src_dir_fd=source, dst_dir_fd=top)
+    os.rename(name, b".moved-" + secrets.token_hex(16).encode(), src_dir_fd=source, dst_dir_fd=top)
 
 
 def _opened(name: bytes, directory: int | None) -> int:

@@ -15,13 +15,14 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
 
 from podlink.engine.errors import InvalidArchive, StorageFailed
 from podlink.engine.linux import trees
 from podlink.engine.oci.layer.archive import Archive
 from podlink.engine.oci.layer.entry import Data, Entry, Kind, shown
-from podlink.engine.oci.layer.hiding import Hiding, is_whiteout
+from podlink.engine.oci.layer.hiding import Hiding
 from podlink.engine.oci.layer.limits import Limits
 from podlink.engine.oci.layer.place import ABSENT, FOLDER, Directory, Place
 from podlink.engine.oci.layer.whiteouts import hidden_by
@@ -39,11 +40,27 @@ KERNEL_ATTRIBUTES = ("security.capability", "system.posix_acl_access", "system.p
 """Any other (security.selinux, security.ima, trusted.…) is the host's to set, and is passed over."""
 
 
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """entries: members of the tar. size: bytes of its files. implied: directories that it goes through and does not describe."""
+
+    entries: int
+    size: int
+    implied: tuple[bytes, ...] = ()
+
+
 class Unpacker:
-    """Applies a layer's entries, one by one, to a place. size: bytes of the files so far, holes counted."""
+    """Applies a layer's entries, one by one, to a place.
+
+    size: bytes of the files so far, holes counted. names: bytes of all names. gone_through: directories that had to be made for
+    entries below them; implied: those of them that no entry has described, by inode.
+    """
 
     def __init__(self, place: Place, hiding: Hiding) -> None:
         self.size = 0
+        self.names = 0
+        self.gone_through = 0
+        self.implied: dict[int, bytes] = {}
         self._place = place
         self._hiding = hiding
         self._times: dict[bytes, int] = {}
@@ -53,6 +70,7 @@ class Unpacker:
 
     def apply(self, entry: Entry, data: Data) -> None:
         """Make what the entry says. Raises InvalidArchive or StorageFailed, with its name."""
+        self.names += len(entry.name)
         try:
             hidden = hidden_by(entry.name)
             parent, name = entry.name.rpartition(b"/")[::2]
@@ -113,27 +131,33 @@ class Unpacker:
                         raise
                     current = self._new_folder(above, part)
                     os.fchmod(current, 0o755)
+                    self._note_implied(current, b"/".join(parts[:depth]))
             finally:
                 above.close()
         return current
 
+    def _note_implied(self, descriptor: int, path: bytes) -> None:
+        self.gone_through += 1
+        self.names += len(path)
+        self.implied[os.fstat(descriptor).st_ino] = path
+
     def _new_folder(self, parent: Directory, name: bytes) -> int:
-        """Make a directory where there is none, and open it. One that the layer had hidden before must not show through it."""
-        over_whiteout = self._exclusively(parent, name, lambda: os.mkdir(name, 0o700, dir_fd=parent.descriptor))[1]
+        """Make a directory where there is none, and open it. What the layer had there before, a whiteout or a file, hid one of
+        the layers below: that must not show through."""
+        replaced = self._exclusively(parent, name, lambda: os.mkdir(name, 0o700, dir_fd=parent.descriptor))[1]
         descriptor = os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=parent.descriptor)
-        if over_whiteout:
+        if replaced:
             self._hiding.hide_all(Directory.of(descriptor))
         return descriptor
 
     def _exclusively(self, parent: Directory, name: bytes, make: Callable[[], Made]) -> tuple[Made, bool]:
-        """Make it anew, after removing what has the name. The answer says too whether that was a whiteout."""
+        """Make it anew, after removing what has the name. The answer says too whether something had it."""
         try:
             return make(), False
         except FileExistsError:
-            whiteout = is_whiteout(os.stat(name, dir_fd=parent.descriptor, follow_symlinks=False))
             self._path = None  # it may have been a link on the way to the open directory
             trees.remove(name, directory=parent.descriptor)
-            return make(), whiteout
+            return make(), True
 
     def _hide(self, directory: Directory, hidden: bytes) -> None:
         self._path = None  # as in `_exclusively`
@@ -152,6 +176,7 @@ class Unpacker:
             os.close(descriptor)
 
     def _put(self, parent: Directory, name: bytes, entry: Entry, data: Data) -> None:
+        self._passed_over.discard(entry.name)
         match entry.kind:
             case Kind.FILE:
                 self._put_file(parent, name, entry, data)
@@ -190,6 +215,7 @@ class Unpacker:
             if error.errno not in ABSENT:
                 raise
             descriptor = self._new_folder(parent, name)
+        self.implied.pop(os.fstat(descriptor).st_ino, None)
         try:
             self._dress(descriptor, entry)
         finally:
@@ -289,13 +315,17 @@ def _write_segments(descriptor: int, segments: tuple[tuple[int, int], ...], data
             piece, length = piece[taken:], length - taken
 
 
-def fill(place: Place, hiding: Hiding, stream: BinaryIO, limits: Limits) -> tuple[int, int]:
-    """Unpack a whole tar stream, to its very end, and answer with the number of entries and the bytes of its files."""
+def fill(place: Place, hiding: Hiding, stream: BinaryIO, limits: Limits) -> Filled:
+    """Unpack a whole tar stream, to its very end."""
     unpacker, count = Unpacker(place, hiding), 0
     for entry, data in Archive(stream, limits):
         if unpacker.size + entry.size > limits.total:
             raise InvalidArchive(f"layer: its files have more than the limit of {limits.total} bytes")
         unpacker.apply(entry, data)
         count += 1
+        if count + unpacker.gone_through > limits.entries:
+            raise InvalidArchive(f"layer: more than the limit of {limits.entries} entries and directories on their way")
+        if unpacker.names > limits.names:
+            raise InvalidArchive(f"layer: its names are longer than the limit of {limits.names} bytes together")
     unpacker.finish()
-    return count, unpacker.size
+    return Filled(count, unpacker.size, tuple(unpacker.implied.values()))

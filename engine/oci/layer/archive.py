@@ -34,6 +34,8 @@ KINDS = {
 HEADER_ONLY = b"123456"
 """Types that no data follows, whatever their size says."""
 GNU_SPARSE = b"S"
+GLOBAL = (b"path", b"linkpath", b"size", b"uid", b"gid", b"mtime")
+"""What a global header may say of all members that follow. Nothing else of it is kept: it would grow with each one."""
 VOLUME = b"V"
 """GNU tar's label of an archive: no member."""
 
@@ -58,6 +60,7 @@ class Archive:
         self._blocks = Blocks(stream)
         self._limits = limits
         self._global: dict[bytes, bytes] = {}
+        self._extended = 0
 
     def __iter__(self) -> Iterator[tuple[Entry, Data]]:
         extension, count = Extension(), 0
@@ -70,7 +73,7 @@ class Archive:
                 continue
             if found.type != VOLUME:
                 yield self._entry(found, block, extension), self._blocks
-            extension = Extension()
+            extension, self._extended = Extension(), 0
         self._blocks.drain()
 
     def _next(self) -> bytes | None:
@@ -101,7 +104,7 @@ class Archive:
             case b"x" | b"X":
                 self._read_pax(self._bounded(found), extension)
             case b"g":
-                self._global.update(pax.records(self._bounded(found)))
+                self._global.update({key: value for key, value in pax.records(self._bounded(found)) if key in GLOBAL})
             case b"L":
                 extension.name = header.text(self._bounded(found))
             case b"K":
@@ -111,8 +114,10 @@ class Archive:
         return True
 
     def _bounded(self, found: Header) -> bytes:
-        if found.size > self._limits.header:
-            raise InvalidArchive(f"tar archive: an extended header of {found.size} bytes; the limit is {self._limits.header}")
+        """An extended header's text. A member may have several; their sum is what has to be kept until it comes."""
+        self._extended += found.size
+        if self._extended > self._limits.header:
+            raise InvalidArchive(f"tar archive: extended headers of {self._extended} bytes; the limit is {self._limits.header}")
         return self._blocks.take(found.size)
 
     def _read_pax(self, text: bytes, extension: Extension) -> None:
@@ -123,7 +128,7 @@ class Archive:
 
     def _entry(self, found: Header, block: bytes, extension: Extension) -> Entry:
         """The member itself: what its extended headers say goes before what its header says."""
-        said: Mapping[bytes, bytes] = {**self._global, **extension.pax} if self._global else extension.pax
+        said = _said(self._global, extension.pax)
         raw = said.get(b"GNU.sparse.name") or said.get(b"path") or extension.name or found.name
         self._check_length(raw, raw)
         if found.type not in KINDS:
@@ -190,6 +195,13 @@ class Archive:
             found, more = found + header.holes(block, 0, 21), block[504]
         self._blocks.begin(size)
         return found
+
+
+def _said(general: dict[bytes, bytes], special: dict[bytes, bytes]) -> Mapping[bytes, bytes]:
+    """All records that count for a member. One without a value takes back what was said before; attributes may well be empty."""
+    if not (general or special):
+        return special
+    return {key: value for key, value in {**general, **special}.items() if value or key.startswith(pax.XATTR)}
 
 
 def _within(bounds: range, what: str, value: int) -> int:

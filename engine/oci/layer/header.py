@@ -66,10 +66,9 @@ def number(field: bytes) -> int:
         value = int.from_bytes(field, "big", signed=True)
         return value if field[0] & 0x40 else value + (1 << (8 * len(field) - 1))  # 0x80 marks a positive one
     digits = field.partition(b"\0")[0].strip()
-    try:
-        return int(digits, 8) if digits else 0
-    except ValueError:
-        raise InvalidArchive(f"a header has {field!r} where an octal number belongs") from None
+    if digits.strip(b"01234567"):  # int() would take a sign, a prefix, underscores
+        raise InvalidArchive(f"a header has {field!r} where an octal number belongs")
+    return int(digits, 8) if digits else 0
 
 
 def holes(block: bytes, at: int, count: int) -> list[int]:

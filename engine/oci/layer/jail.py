@@ -19,6 +19,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from podlink.engine.errors import InvalidArchive, StorageFailed
@@ -42,8 +43,9 @@ def main() -> None:
     try:
         confine((*NEEDED, FOR_OVERLAY) if whiteouts is Whiteouts.OVERLAY else NEEDED)
         with open(0, "rb", buffering=PIECE) as stream:
-            entries, size = fill(Jailed(), hiding_for(whiteouts), stream, limits)
-        answer: dict[str, object] = {"entries": entries, "size": size}
+            done = fill(Jailed(), hiding_for(whiteouts), stream, limits)
+        implied = done.implied if whiteouts is Whiteouts.OVERLAY else ()
+        answer: dict[str, object] = {**asdict(done), "implied": [os.fsdecode(path) for path in implied]}
     except InvalidArchive as error:
         answer = {"refused": error.reason}
     except StorageFailed as error:

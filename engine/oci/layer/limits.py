@@ -9,10 +9,12 @@ GIB = 2**30
 class Limits:
     """entries: members of the tar. total: bytes of the uncompressed tar, and of the files it makes (holes counted too).
 
-    path: bytes of one name or link target. header: bytes of one entry's extended header (PAX records, GNU long names).
+    path: bytes of one name or link target. header: bytes of one entry's extended headers (PAX records, GNU long names).
+    names: bytes of all names together, those of directories that are only gone through too: names are what is remembered.
     """
 
     entries: int = 2_000_000
     total: int = 64 * GIB
     path: int = 4096
     header: int = 2**20
+    names: int = 2**27

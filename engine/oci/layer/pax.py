@@ -89,4 +89,7 @@ def check_holes(segments: Segments, size: int, stored: int) -> None:
 
 def xattrs(pax: Mapping[bytes, bytes]) -> dict[str, bytes]:
     """The extended attributes among an extended header's records."""
+    for key in pax:
+        if key.startswith(XATTR) and b"\0" in key:
+            raise InvalidArchive(f"tar archive: an extended header has a zero byte in the name of an attribute, {key[:40]!r}")
     return {os.fsdecode(key.removeprefix(XATTR)): value for key, value in pax.items() if key.startswith(XATTR)}

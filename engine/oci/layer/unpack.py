@@ -13,14 +13,14 @@ import signal
 import subprocess
 import sys
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import podlink
 from podlink.engine.errors import InvalidArchive, StorageFailed
 from podlink.engine.oci.digest import Digest
-from podlink.engine.oci.layer.apply import fill
+from podlink.engine.oci.layer.apply import Filled, fill
 from podlink.engine.oci.layer.blocks import PIECE
 from podlink.engine.oci.layer.hiding import hiding_for
 from podlink.engine.oci.layer.limits import Limits
@@ -37,11 +37,15 @@ layer's.
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """entries: members of the tar; size: bytes of the files that it brought; diff_id: the digest of the whole tar."""
+    """entries: members of the tar; size: bytes of the files that it brought; diff_id: the digest of the whole tar.
+
+    implied: for overlayfs, the directories that it goes through and does not describe: they look as nobody wants them to.
+    """
 
     entries: int
     size: int
     diff_id: Digest
+    implied: tuple[bytes, ...] = ()
 
 
 def unpack(stream: BinaryIO, path: Path, whiteouts: Whiteouts, limits: Limits | None = None) -> Unpacked:
@@ -52,13 +56,13 @@ def unpack(stream: BinaryIO, path: Path, whiteouts: Whiteouts, limits: Limits | 
     bounds = limits or Limits()
     measured = Measured(stream, bounds.total)
     if os.geteuid() == 0:
-        entries, size = _in_jail(measured, path, whiteouts, bounds)
+        done = _in_jail(measured, path, whiteouts, bounds)
     elif whiteouts is Whiteouts.OVERLAY:
         raise StorageFailed("layers for overlayfs are unpacked by root alone; use the storage driver vfs")
     else:
         with closing(Beneath(path)) as place:
-            entries, size = fill(place, hiding_for(whiteouts), io.BufferedReader(measured, PIECE), bounds)
-    return Unpacked(entries, size, measured.digest())
+            done = replace(fill(place, hiding_for(whiteouts), io.BufferedReader(measured, PIECE), bounds), implied=())
+    return Unpacked(done.entries, done.size, measured.digest(), done.implied)
 
 
 class Measured(io.RawIOBase):
@@ -87,7 +91,7 @@ class Measured(io.RawIOBase):
         return Digest(self._hash.hexdigest())
 
 
-def _in_jail(measured: Measured, path: Path, whiteouts: Whiteouts, limits: Limits) -> tuple[int, int]:
+def _in_jail(measured: Measured, path: Path, whiteouts: Whiteouts, limits: Limits) -> Filled:
     """Feed the stream to a process that is locked into the directory. It ends with this call, whatever happens."""
     command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", SCRIPT, whiteouts.value, json.dumps(asdict(limits))]
     with subprocess.Popen(
@@ -119,7 +123,7 @@ def _feed(child: subprocess.Popen[bytes], measured: Measured) -> None:
                 view = view[child.stdin.write(view) :]
 
 
-def _read_answer(answer: bytes, complaint: bytes, code: int) -> tuple[int, int]:
+def _read_answer(answer: bytes, complaint: bytes, code: int) -> Filled:
     """What the process has to say; its silence, or its death, is StorageFailed."""
     if code != 0 or not answer:
         end = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
@@ -130,4 +134,4 @@ def _read_answer(answer: bytes, complaint: bytes, code: int) -> tuple[int, int]:
         raise InvalidArchive(told["refused"])
     if "failed" in told:
         raise StorageFailed(told["failed"])
-    return told["entries"], told["size"]
+    return Filled(told["entries"], told["size"], tuple(os.fsencode(path) for path in told["implied"]))
