@@ -56,9 +56,20 @@ def mounted_at(path: Path) -> Mounted | None:
     return found[-1] if found else None
 
 
+def mounted_below(path: Path) -> list[Path]:
+    """Where something is mounted inside this directory; what was mounted last comes first."""
+    place = path.resolve()
+    return [each.place for each in reversed(parse(MOUNTINFO.read_bytes())) if place in each.place.parents]
+
+
 def is_mounted(path: Path) -> bool:
     """Whether something is mounted exactly here."""
     return mounted_at(path) is not None
+
+
+def escaped(path: Path) -> str:
+    """As overlayfs wants a path among its options: the characters that would end it, behind a backslash."""
+    return "".join("\\" + character if character in "\\,:" else character for character in str(path))
 
 
 def mount(fstype: str, source: str, target: Path, options: str) -> None:

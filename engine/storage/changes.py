@@ -66,7 +66,11 @@ class Stack:
         self._roots = roots
 
     def status(self, path: bytes) -> os.stat_result | None:
-        return next((status for _, status in self._found(path)), None)
+        return next(self.statuses(path), None)
+
+    def statuses(self, path: bytes) -> Iterator[os.stat_result]:
+        """Of what each layer has there, topmost first, as far down as it shows through."""
+        return (status for _, status in self._found(path))
 
     def names(self, path: bytes) -> set[bytes]:
         seen: set[bytes] = set()

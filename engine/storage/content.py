@@ -108,8 +108,10 @@ class Writer:
     def discard(self) -> None:
         """Forget the blob. Again is no error."""
         if not self._file.closed:
-            self._path.unlink(missing_ok=True)
-            self._file.close()
+            with refusals("an unfinished blob"):
+                self._path.unlink(missing_ok=True)
+            with suppress(OSError):  # what a full disk did not take is in the buffer still, and nobody needs it
+                self._file.close()
 
 
 def _locked_file(folder: Path) -> tuple[BinaryIO, Path]:

@@ -13,14 +13,15 @@ import errno
 import fcntl
 import os
 import re
+import secrets
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
 from podlink.engine.errors import StorageFailed
-from podlink.engine.linux import syscalls, trees
+from podlink.engine.linux import mounts, syscalls, trees
 from podlink.engine.oci.layer.whiteouts import Whiteouts
 from podlink.engine.storage.driver import Staging
 from podlink.engine.storage.durable import locked_directory, refusals, sync_directory
@@ -81,8 +82,24 @@ class DirectoryDriver:
         """The directory with a layer's files."""
         return self._layer(layer) / self.contents
 
+    @contextmanager
+    def _making(self) -> Iterator[Path]:
+        """A new directory in staging, ours until it is published or dropped. What fails meanwhile leaves nothing of it."""
+        path = self._begin()
+        try:
+            yield path
+        except BaseException:
+            self._drop(path)
+            raise
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """A directory to try things in."""
+        with self._making() as path:
+            yield path
+            self._drop(path)
+
     def _begin(self) -> Path:
-        """A new directory in staging, ours until it is published or dropped."""
         path, lock = locked_directory(self._staging)
         with self._guard:
             self._working[path] = lock
@@ -107,12 +124,23 @@ class DirectoryDriver:
         sync_directory(target.parent)
 
     def _bury(self, path: Path) -> None:
-        """Take a directory's name away, durably, then remove it at leisure. Again is no error."""
-        grave = self._begin()
-        with suppress(FileNotFoundError):
-            path.rename(grave / "removed")
-            sync_directory(path.parent)
-        self._drop(grave)
+        """Take a directory's name away, durably, then remove it at leisure. Again is no error.
+
+        It is moved as it is and nothing is made for it: what removes must work on a disk that is full.
+        """
+        grave = self._staging / secrets.token_hex(8)
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # before it is in staging, where a sweep looks for what has no lock
+            with suppress(FileNotFoundError):  # another process was first
+                path.rename(grave)
+                sync_directory(path.parent)
+                trees.remove(grave)
+        finally:
+            os.close(lock)
 
     def _drop(self, path: Path) -> None:
         trees.remove(path)
@@ -128,6 +156,8 @@ class DirectoryDriver:
         lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for place in mounts.mounted_below(path):  # a crash came while it was tried what this host can mount
+                mounts.unmount(place)
             trees.remove(path)
         finally:
             os.close(lock)

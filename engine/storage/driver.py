@@ -23,10 +23,14 @@ __all__ = ["Staging", "StorageDriver", "Whiteouts"]
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """A layer in the making; it has no name until it is committed. path: an existing directory to unpack into."""
+    """A layer in the making; it has no name until it is committed. path: an existing directory to unpack into.
+
+    below: the directories that it will lie on, topmost first, where it has no copy of what is in them.
+    """
 
     path: Path
     whiteouts: Whiteouts
+    below: tuple[Path, ...] = ()
 
 
 class StorageDriver(Protocol):
@@ -38,8 +42,11 @@ class StorageDriver(Protocol):
         """`backing_filesystem`, `native_overlay_diff`, `supports_d_type`, as GetInfo shows them."""
         ...
 
-    def stage(self, parents: Sequence[str]) -> Staging:
-        """Begin a layer over these (base first)."""
+    def stage(self, parents: Sequence[str], over: Staging | None = None) -> Staging:
+        """Begin a layer over these (base first), and over one on top of them that is unpacked and has no name yet.
+
+        That one is to be committed first.
+        """
         ...
 
     def commit(self, staging: Staging, layer: str) -> None:

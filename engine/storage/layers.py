@@ -8,15 +8,23 @@ with ExitStack() as undo:
     undo.pop_all()
 """
 
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import BinaryIO
 
+from podlink.engine.linux.safepath import open_inside
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.layer.compression import decompressed
 from podlink.engine.oci.layer.limits import Limits
+from podlink.engine.oci.layer.place import ABSENT, FOLDER
 from podlink.engine.oci.layer.unpack import unpack
+from podlink.engine.storage.changes import Stack
 from podlink.engine.storage.driver import Staging, StorageDriver
+from podlink.engine.storage.durable import refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +41,55 @@ class StagedLayer:
 
 
 def unpack_layer(
-    driver: StorageDriver, parents: Sequence[str], compressed: BinaryIO, limits: Limits | None = None
+    driver: StorageDriver,
+    parents: Sequence[str],
+    compressed: BinaryIO,
+    limits: Limits | None = None,
+    over: Staging | None = None,
 ) -> StagedLayer:
-    """Unpack a tar, plain or gzipped, over these layers (chain IDs in hex, base first). Raises InvalidArchive, StorageFailed.
+    """Unpack a tar, compressed or not, over these layers (chain IDs in hex, base first). Raises InvalidArchive, StorageFailed.
 
-    When it fails nothing is left of it.
+    over: a layer on top of them that has no name yet. When it fails nothing is left of it.
     """
-    staging = driver.stage(parents)
+    staging = driver.stage(parents, over)
     try:
         done = unpack(decompressed(compressed), staging.path, staging.whiteouts, limits)
+        with refusals("a new layer"):
+            _describe(staging, done.implied)
     except BaseException:
         driver.discard(staging)
         raise
     return StagedLayer(staging, done.diff_id, done.size, done.entries)
+
+
+def _describe(staging: Staging, implied: Sequence[bytes]) -> None:
+    """Give directories that the layer only goes through (`tmp/new` without `tmp/`) the owner, mode and time of the layers below.
+
+    overlayfs shows a directory as the topmost layer has it: without this, /tmp would be nobody's but root's from then on.
+    """
+    home = os.fsencode(staging.path.resolve())
+    stack = Stack([home, *(os.fsencode(root) for root in staging.below)])
+    root = os.open(home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for path in implied if staging.below else ():
+            _describe_one(root, home, stack, path)
+    finally:
+        os.close(root)
+
+
+def _describe_one(root: int, home: bytes, stack: Stack, path: bytes) -> None:
+    try:
+        folder = open_inside(root, path, FOLDER | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno in ABSENT:  # a later entry has replaced it
+            return
+        raise
+    try:
+        real = os.fsencode(Path(f"/proc/self/fd/{folder}").readlink()).removeprefix(home + b"/")  # `path` may go through links
+        below = next(islice(stack.statuses(real), 1, None), None)
+        if below is not None and stat.S_ISDIR(below.st_mode):
+            os.fchown(folder, below.st_uid, below.st_gid)
+            os.fchmod(folder, stat.S_IMODE(below.st_mode))
+            os.utime(folder, ns=(below.st_atime_ns, below.st_mtime_ns))
+    finally:
+        os.close(folder)

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from podlink.engine.errors import StorageFailed
 from podlink.engine.linux import mounts, trees
+from podlink.engine.linux.mounts import escaped
 from podlink.engine.oci.layer.hiding import OPAQUE
 from podlink.engine.oci.layer.whiteouts import Whiteouts
 from podlink.engine.storage import probe
@@ -35,7 +36,7 @@ from podlink.engine.storage.driver import Staging
 from podlink.engine.storage.durable import refusals, sync_directory, write_durably
 
 OPTIONS = "index=off,metacopy=off,redirect_dir=nofollow"
-MOST_LAYERS = 300
+MOST_LAYERS = 290
 """What short names leave room for in a page. The kernel's own limit is 500 (OVL_MAX_STACK); builders of images stop at 127."""
 SHORT = 12
 """Digits of a chain ID that make a short name."""
@@ -62,20 +63,21 @@ class OverlayDriver(DirectoryDriver):
 
     @cached_property
     def _found(self) -> dict[str, str]:
-        with refusals(f"storage in {self.root}"):
+        with refusals(f"storage in {self.root}"), self._scratch() as path:
             return {
-                "backing_filesystem": probe.backing_filesystem(self.root),
-                "native_overlay_diff": str(probe.native_overlay_diff(self.root, OPTIONS)).lower(),
-                "supports_d_type": str(probe.supports_d_type(self.root)).lower(),
+                "backing_filesystem": probe.backing_filesystem(path),
+                "native_overlay_diff": str(probe.native_overlay_diff(path, OPTIONS)).lower(),
+                "supports_d_type": str(probe.supports_d_type(path)).lower(),
             }
 
-    def stage(self, parents: Sequence[str]) -> Staging:
+    def stage(self, parents: Sequence[str], over: Staging | None = None) -> Staging:
         self._require(parents)
-        with refusals("a new layer"):
-            path = self._begin() / self.contents
+        below = (over.path, *over.below) if over else tuple(self.contents_of(layer) for layer in reversed(parents))
+        with refusals("a new layer"), self._making() as made:
+            path = made / self.contents
             path.mkdir()
-            copy_attributes(self._top(parents), path)
-        return Staging(path, self.whiteouts)
+            copy_attributes(over.path if over else self._top(parents), path)
+            return Staging(path, self.whiteouts, below)
 
     def remove(self, layer: str) -> None:
         with refusals(f"layer {layer}"):
@@ -88,8 +90,7 @@ class OverlayDriver(DirectoryDriver):
         target = self._container(container)
         if len(layers) > MOST_LAYERS:
             raise StorageFailed(f"container {container}: its image has {len(layers)} layers; overlayfs takes {MOST_LAYERS}")
-        with refusals(f"container {container}"):
-            path = self._begin()
+        with refusals(f"container {container}"), self._making() as path:
             for name in ("upper", "work", "merged"):
                 (path / name).mkdir()
             copy_attributes(self._top(layers), path / "upper")
@@ -187,8 +188,3 @@ class OverlayDriver(DirectoryDriver):
 
     def _link(self, layer: str) -> Path:
         return self._short / self._layer(layer).name[:SHORT]
-
-
-def escaped(path: Path) -> str:
-    """As overlayfs wants a path among its options: the characters that would end it, behind a backslash."""
-    return "".join("\\" + character if character in "\\,:" else character for character in str(path))

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from podlink.engine.linux import mounts, syscalls
+from podlink.engine.linux.mounts import escaped
 from podlink.engine.storage.durable import refusals
 
 NAMES = {
@@ -58,8 +59,9 @@ def native_overlay_diff(folder: Path, options: str) -> bool:
         for each in (lower, upper, work, merged, lower / "old"):
             each.mkdir()
         (lower / "old/file").touch()
+        places = f"lowerdir={escaped(lower)},upperdir={escaped(upper)},workdir={escaped(work)}"
         try:
-            mounts.mount("overlay", "overlay", merged, f"lowerdir={lower},upperdir={upper},workdir={work},{options}")
+            mounts.mount("overlay", "overlay", merged, f"{places},{options}")
         except OSError:
             return False
         try:

@@ -41,24 +41,23 @@ class VfsDriver(DirectoryDriver):
     contents = "tree"
 
     def status(self) -> dict[str, str]:
-        with refusals(f"storage in {self.root}"):
+        with refusals(f"storage in {self.root}"), self._scratch() as path:
             return {
-                "backing_filesystem": probe.backing_filesystem(self.root),
+                "backing_filesystem": probe.backing_filesystem(path),
                 "native_overlay_diff": "false",
-                "supports_d_type": str(probe.supports_d_type(self.root)).lower(),
+                "supports_d_type": str(probe.supports_d_type(path)).lower(),
             }
 
-    def stage(self, parents: Sequence[str]) -> Staging:
+    def stage(self, parents: Sequence[str], over: Staging | None = None) -> Staging:
         self._require(parents)
-        with refusals("a new layer"):
-            return Staging(self._copied(self._begin(), parents), self.whiteouts)
+        with refusals("a new layer"), self._making() as path:
+            return Staging(self._copied(path, over.path if over else self._top(parents)), self.whiteouts)
 
     def create(self, container: str, layers: Sequence[str]) -> None:
         self._require(layers)
         target = self._container(container)
-        with refusals(f"container {container}"):
-            path = self._begin()
-            self._copied(path, layers)
+        with refusals(f"container {container}"), self._making() as path:
+            self._copied(path, self._top(layers))
             (path / "layers").write_text("".join(f"{layer}\n" for layer in layers))
             (path / "made").touch()
             _next_tick((path / "made").stat().st_ctime_ns)
@@ -101,12 +100,16 @@ class VfsDriver(DirectoryDriver):
     def place(self, container: str) -> dict[str, str]:
         return {"MergedDir": str(self._existing(container) / self.contents)}
 
-    def _copied(self, path: Path, layers: Sequence[str]) -> Path:
-        """The contents to begin with: a copy of the topmost layer, which has all below it in it."""
+    def _top(self, layers: Sequence[str]) -> Path | None:
+        """The topmost layer, which has all below it in it."""
+        return self.contents_of(layers[-1]) if layers else None
+
+    def _copied(self, path: Path, below: Path | None) -> Path:
+        """The contents to begin with: a copy of what is below."""
         tree = path / self.contents
         tree.mkdir()
-        if layers:
-            copy_tree(self.contents_of(layers[-1]), tree)
+        if below:
+            copy_tree(below, tree)
         else:
             tree.chmod(0o755)  # whatever the umask
         return tree

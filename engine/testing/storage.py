@@ -18,7 +18,7 @@ from pathlib import Path
 
 from podlink.engine.errors import StorageFailed
 from podlink.engine.storage.driver import StorageDriver
-from podlink.engine.storage.layers import unpack_layer
+from podlink.engine.storage.layers import StagedLayer, unpack_layer
 
 CONTAINER = sha256(b"container").hexdigest()
 
@@ -70,6 +70,18 @@ def a_layer_has_a_name_once_it_is_committed(depot: Depot) -> None:
     assert not depot.driver.has(chain)
     depot.driver.commit(staged.staging, chain)
     assert depot.driver.has(chain) and depot.driver.known() == ([chain], []) and depot.again().has(chain)
+
+
+def a_layer_can_be_begun_over_one_that_has_no_name_yet(depot: Depot) -> None:
+    staged: list[StagedLayer] = []
+    for files in ({"d": None, "d/base": b"1"}, {"d/middle": b"2"}, {"d/.wh.base": b"", "d/top": b"3"}):
+        over = staged[-1].staging if staged else None
+        staged.append(unpack_layer(depot.driver, (), io.BytesIO(archive(files)), over=over))
+    assert depot.driver.known() == ([], [])
+    chains = [sha256(name).hexdigest() for name in (b"base", b"middle", b"top")]
+    for each, chain in zip(staged, chains, strict=True):
+        depot.driver.commit(each.staging, chain)
+    assert listing(depot.root(*chains)) == ["d", "d/middle", "d/top"]
 
 
 def a_discarded_layer_leaves_nothing(depot: Depot) -> None:
@@ -192,6 +204,7 @@ def the_places_of_its_parts_are_told(depot: Depot) -> None:
 
 CONTRACT: tuple[Clause, ...] = (
     a_layer_has_a_name_once_it_is_committed,
+    a_layer_can_be_begun_over_one_that_has_no_name_yet,
     a_discarded_layer_leaves_nothing,
     of_two_layers_of_one_name_the_first_stays,
     layers_lie_on_top_of_each_other,
