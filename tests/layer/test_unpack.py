@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tars import directory, hard_link, member, symlink, tar
+from yard import Yard
 
 from podlink.engine.errors import InvalidArchive
 from podlink.engine.oci.digest import Digest
@@ -49,8 +50,6 @@ def test_files_directories_and_links_are_made(yard: Any) -> None:
 
 @pytest.mark.needs("root")
 def test_owners_devices_attributes_and_large_ids(tmp_path: Path) -> None:
-    from conftest import Yard
-
     yard = Yard(tmp_path, privileged=True)
     capability = struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0)
     pax = {"SCHILY.xattr.user.note": "hello", "SCHILY.xattr.security.capability": capability.decode("latin-1")}
@@ -133,8 +132,6 @@ def test_a_whiteout_removes_what_lies_below_and_nothing_of_its_own_layer(yard: A
 
 @pytest.mark.needs("root", "overlay")
 def test_whiteouts_for_overlayfs(tmp_path: Path) -> None:
-    from conftest import Yard
-
     yard = Yard(tmp_path, privileged=True)
     yard.unpack(tar(member(".wh.old"), directory("dir"), member("dir/.wh..wh..opq")), whiteouts=Whiteouts.OVERLAY)
     status = (yard.root / "old").lstat()

@@ -2,6 +2,7 @@
 
 import re
 from contextlib import suppress
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from podlink.api.varlink.idl import (
     write,
 )
 
+TEXT = resources.files("podlink.api.idl").joinpath("io.projectatomic.podman.varlink").read_text()
 FIELD_NAMES = st.from_regex(r"[a-z](_?[a-z0-9]){0,6}", fullmatch=True).filter(
     lambda name: name not in ("type", "method", "error")
 )
@@ -72,8 +74,6 @@ def test_a_type_is_spelled_as_it_is_read(kind: Type) -> None:
 
 
 def test_the_interface_is_read_whole() -> None:
-    from conftest import TEXT
-
     interface = parse(TEXT)
     assert len(interface.methods) == 40 and interface.name == "io.projectatomic.podman"
     assert {error.name for error in interface.errors} == set(re.findall(r"^error (\w+)", TEXT, re.MULTILINE))
