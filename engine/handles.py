@@ -23,11 +23,13 @@ from podlink.engine.containers.top import processes
 from podlink.engine.containers.wait import wait
 from podlink.engine.host import Host
 from podlink.engine.images.build import build_from
+from podlink.engine.images.export import export_image
 from podlink.engine.images.history import HistoryRecord, history
 from podlink.engine.images.import_ import import_image
 from podlink.engine.images.inspect import inspect_image
 from podlink.engine.images.list import ImageSummary, list_images
 from podlink.engine.images.pull import Progress, pull
+from podlink.engine.images.push import push
 from podlink.engine.images.remove import delete_unused
 from podlink.engine.images.search import search_images
 from podlink.engine.images.tag import tag_image
@@ -148,6 +150,16 @@ class Images:
 
     def pull(self, name: str, progress: Progress | None = None, cancel: Cancel = NEVER) -> str:
         return pull(self.host, name, progress=progress, cancel=cancel)
+
+    def push(
+        self, name: str, target: str = "", *, tls_verify: bool = True, progress: Progress | None = None, cancel: Cancel = NEVER
+    ) -> str:
+        return push(self.host, name, target, tls_verify=tls_verify, progress=progress, cancel=cancel)
+
+    def export(
+        self, name: str, destination: str, *, compress: bool = False, tags: Sequence[str] = (), cancel: Cancel = NEVER
+    ) -> str:
+        return export_image(self.host, name, destination, compress, tags, cancel=cancel)
 
     def build_from(
         self, files: Mapping[str, bytes | str], config: Mapping[str, Any] | None = None, name: str = "", *, userland: bool = False

@@ -6,11 +6,13 @@ from podlink.api.podman.convert import compact, go_time
 from podlink.api.varlink.check import Struct
 from podlink.api.varlink.service import Call
 from podlink.engine.host import Host
+from podlink.engine.images.export import export_image
 from podlink.engine.images.history import HistoryRecord, history
 from podlink.engine.images.import_ import import_image
 from podlink.engine.images.inspect import inspect_image
 from podlink.engine.images.list import ImageSummary, list_images
 from podlink.engine.images.pull import pull
+from podlink.engine.images.push import push
 from podlink.engine.images.remove import delete_unused
 from podlink.engine.images.search import search_images
 from podlink.engine.images.tag import tag_image
@@ -28,6 +30,16 @@ def import_one(host: Host, call: Call, args: Struct) -> Parameters:
 def pull_one(host: Host, call: Call, args: Struct) -> Parameters:
     """One reply, with `more` too: the interface has no type for what is on its way."""
     return {"id": pull(host, args["name"], cancel=call.cancelled)}
+
+
+def push_one(host: Host, call: Call, args: Struct) -> Parameters:
+    texts = args["name"], args["tag"]
+    return {"image": push(host, *texts, tls_verify=args["tlsverify"], cancel=call.cancelled)}
+
+
+def export_one(host: Host, call: Call, args: Struct) -> Parameters:
+    texts = args["name"], args["destination"], args["compress"], args["tags"]
+    return {"image": export_image(host, *texts, cancel=call.cancelled)}
 
 
 def list_all(host: Host, call: Call, args: Struct) -> Parameters:
@@ -98,6 +110,8 @@ def search_data(found: Found) -> Parameters:
 
 HANDLERS = {
     "PullImage": pull_one,
+    "PushImage": push_one,
+    "ExportImage": export_one,
     "ImportImage": import_one,
     "ListImages": list_all,
     "InspectImage": inspect_one,

@@ -21,7 +21,7 @@ from podlink.engine.host import Host
 from podlink.engine.images import LOCK
 from podlink.engine.images.collect import drop
 from podlink.engine.images.transports.base import RawManifest, Source
-from podlink.engine.images.transports.places import candidates, name_of
+from podlink.engine.images.transports.places import candidates
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.image import document, media_types, platforms, times
 from podlink.engine.oci.image.chain import chain_ids
@@ -48,11 +48,11 @@ def pull(host: Host, name: str, *, progress: Progress | None = None, cancel: Can
     Raises ErrorOccurred, saying what was tried; InvalidRequest for what is no name; Cancelled.
     """
     troubles: list[str] = []
-    for candidate in candidates(name, cancel):
+    for candidate in candidates(name, cancel, host.config.root):
         try:
             with candidate.open() as source:
                 told = progress or (lambda blob, size: None)
-                return _Pull(host, source, name_of(candidate, source), told, cancel).run()
+                return _Pull(host, source, told, cancel).run()
         except ImageNotFound as missing:
             troubles.append(f"{missing.name} is not there")
         except (InvalidRequest, Cancelled):
@@ -76,9 +76,11 @@ class _Wanted:
 class _Pull:
     """One image from one place."""
 
-    def __init__(self, host: Host, source: Source, name: str, progress: Progress, cancel: Cancel) -> None:
-        self._host, self._source, self._name = host, source, name
+    def __init__(self, host: Host, source: Source, progress: Progress, cancel: Cancel) -> None:
+        self._host, self._source = host, source
         self._progress, self._cancel = progress, cancel
+        self._seen: list[Digest] = []
+        """Of the manifests, and of the index, that led here."""
 
     def run(self) -> str:
         raw = self._resolved()
@@ -93,8 +95,9 @@ class _Pull:
         image = manifest.config.digest.hex
         with self._host.state.locks.hold(f"pull-{image}"):  # whoever comes second finds the image here
             if any(each.id == image for each in self._host.state.images.by_prefix(image)):
-                if self._name:
-                    self._host.state.images.tag(image, self._name)
+                for name in self._source.names:
+                    self._host.state.images.tag(image, name)
+                self._host.state.images.note(image, self._digests())
                 return image
             chains = chain_ids(config.diff_ids) if config.diff_ids else []
             wanted = [_Wanted(*each) for each in zip(manifest.layers, config.diff_ids, chains, strict=True)]
@@ -103,13 +106,19 @@ class _Pull:
     def _resolved(self) -> RawManifest:
         """The image manifest; of an index, the one for this machine."""
         raw = self._source.manifest()
+        self._seen.append(raw.digest)
         if not _is_index(raw):
             return raw
         chosen = choose(raw.content, platforms.architecture_of(self._host.facts.architecture), self._source.name)
         found = self._source.manifest(chosen)
         if Digest.of(found.content) != chosen:
             raise InvalidArchive(f"{self._source.name}: the manifest that it gives for {chosen} hashes to something else")
+        self._seen.append(chosen)
         return found
+
+    def _digests(self) -> tuple[str, ...]:
+        """`REPOSITORY@DIGEST` of what was found in a registry."""
+        return tuple(f"{self._source.repository}@{digest}" for digest in self._seen) if self._source.repository else ()
 
     def _small(self, descriptor: Descriptor) -> bytes:
         """A blob that is read into memory, bounded and checked."""
@@ -151,8 +160,9 @@ class _Pull:
                 manifest=raw.content,
                 size=sum(layer.size for layer in layers),
                 layers=tuple(layers),
+                digests=self._digests(),
             )
-            self._host.state.images.add(row, [self._name] if self._name else [], "pull")
+            self._host.state.images.add(row, self._source.names, "pull")
             undo.pop_all()
         return image
 

@@ -86,12 +86,22 @@ class Writer:
         self.size += len(data)
         return len(data)
 
+    def digest(self) -> Digest:
+        """Of what was written so far."""
+        return Digest(self._hash.hexdigest())
+
+    def reader(self) -> BinaryIO:
+        """What was written so far, and what will be, to read while it has no name yet."""
+        with refusals("a new blob"):
+            self._file.flush()
+            return self._path.open("rb")
+
     def commit(self, expected: Digest | None = None) -> Digest:
         """Keep the blob under its digest, on the disk when this returns. One that is here already stays as it is.
 
         Raises InvalidArchive, and keeps nothing, where another digest was expected.
         """
-        found = Digest(self._hash.hexdigest())
+        found = self.digest()
         if expected is not None and found != expected:
             self.discard()
             raise InvalidArchive(f"blob {expected}: its {self.size} bytes hash to {found}; it was damaged or changed on its way")

@@ -2,8 +2,10 @@
 
     base               Source, Destination, and the words that name a place: `oci:DIR:TAG` becomes a Place
     registry           docker://NAME, and names without a transport
-    files              a folder, and the members of a tar
-    sources            what lies in files: oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR
+    docker_archive     docker-archive:FILE
+    oci_layout         oci:DIR, oci-archive:FILE
+    directory          dir:DIR
+      files, drafts    what these three lie in, to read and to write: a folder, or a tar
     places             the table of them all
 
 Called by pull, push and export.

@@ -19,7 +19,7 @@ The words are those of containers-transports(5).
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from podlink.engine.errors import InvalidRequest
 from podlink.engine.oci.digest import Digest
@@ -61,6 +61,16 @@ class Source(Protocol):
         """What to call the place in a message: `docker://127.0.0.1:5000/alpine:latest`."""
         ...
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The full names that the image is kept under once it is here; empty where the place has none for it."""
+        ...
+
+    @property
+    def repository(self) -> str:
+        """The repository of a registry (`docker.io/library/alpine`) where its digests lead to it; empty for other places."""
+        ...
+
     def manifest(self, digest: Digest | None = None) -> RawManifest:
         """The manifest or index that the place's name stands for, or the one with this digest. At most 4 MiB.
 
@@ -73,6 +83,17 @@ class Source(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What a place wants an image to look like.
+
+    layers: as they are kept; with none of them plain; all of them plain. oci: whether it takes the OCI's manifests only.
+    """
+
+    layers: Literal["kept", "compressed", "plain"] = "kept"
+    oci: bool = False
+
+
 class Destination(Protocol):
     """A place that one image is written to: blobs first, the manifest last. Blobs may be put from several threads."""
 
@@ -80,6 +101,9 @@ class Destination(Protocol):
     def name(self) -> str:
         """What to call the place in a message."""
         ...
+
+    @property
+    def form(self) -> Form: ...
 
     def has(self, descriptor: Descriptor) -> bool:
         """Whether the blob is there already."""
@@ -100,7 +124,7 @@ class Destination(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One of the images that a name may mean, to be tried in turn. name: the full name that the image is then kept under.
+    """One of the images that a name may mean, to be tried in turn. name: what to call it in a message.
 
     open: the source; nothing is asked of it before its first method is called.
     """

@@ -12,19 +12,22 @@ import os
 import posixpath
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, Protocol, cast
 
 from podlink.engine.errors import InvalidArchive, InvalidRequest
-from podlink.engine.oci.layer.compression import decompressed
+from podlink.engine.oci.image.document import LIMIT
+from podlink.engine.oci.layer.compression import LONGEST_MAGIC, compression_of, decompressed
+from podlink.engine.oci.layer.limits import Limits
+from podlink.engine.oci.reference import normalize
+from podlink.engine.storage.durable import refusals
 
-LARGEST = 8 * 2**20
-"""Bytes of a document that is read into memory."""
 MEMBERS = 100_000
+HEADER = 2**20
+"""Bytes of one header that are read into memory."""
 PIECE = 2**20
-COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00", b"BZh")
 
 
 class Files(Protocol):
@@ -39,12 +42,28 @@ class Files(Protocol):
         ...
 
 
-def document(files: Files, path: str) -> bytes:
-    """A small file, whole."""
-    if files.size(path) > LARGEST:
-        raise InvalidArchive(f"{path}: {files.size(path)} bytes; a document of at most {LARGEST} is read")
+def read_small(files: Files, path: str) -> bytes:
+    """A document, whole."""
+    if files.size(path) > LIMIT:
+        raise InvalidArchive(f"{path}: {files.size(path)} bytes; a document of at most {LIMIT} is read")
     with files.open(path) as file:
-        return file.read(LARGEST)
+        return file.read(LIMIT)
+
+
+@contextmanager
+def at(files: Files, path: str, offset: int) -> Iterator[IO[bytes]]:
+    """A file from an offset on."""
+    with files.open(path) as file:
+        file.seek(offset)
+        yield file
+
+
+def named(names: Sequence[str], place: str) -> tuple[str, ...]:
+    """The full names for what an archive calls its image. Raises InvalidArchive for what can be no name."""
+    try:
+        return tuple(dict.fromkeys(normalize(name) for name in names if "@" not in name))
+    except InvalidRequest as trouble:
+        raise InvalidArchive(f"{place}: it calls its image something that can be no name: {trouble.reason}") from None
 
 
 class Folder:
@@ -71,18 +90,18 @@ class Folder:
 class TarFile:
     """The members of an archive, compressed or not. Safe to read from several threads."""
 
-    def __init__(self, path: Path, stack: ExitStack) -> None:
-        """stack: closes the archive."""
+    def __init__(self, path: Path, scratch: Path, stack: ExitStack) -> None:
+        """scratch: a folder for a nameless file, should the archive be compressed. stack: closes the archive."""
         self._name = str(path)
-        self._file = stack.enter_context(_plain(path))
+        self._file = stack.enter_context(_plain(path, scratch))
         self._members: dict[str, tarfile.TarInfo] = {}
         try:
-            with tarfile.open(fileobj=self._file, mode="r:") as archive:
+            with tarfile.open(fileobj=cast(IO[bytes], _Bounded(self._file)), mode="r:") as archive:
                 for number, member in enumerate(archive):
                     if number >= MEMBERS:
                         raise InvalidArchive(f"{path}: more than {MEMBERS} members")
                     self._members[posixpath.normpath(member.name)] = member
-        except tarfile.TarError as error:
+        except (tarfile.TarError, ValueError, OverflowError) as error:
             raise InvalidArchive(f"{path}: it is not a tar archive, or is damaged ({error})") from None
 
     @contextmanager
@@ -105,14 +124,34 @@ class TarFile:
         return member
 
 
+class _Bounded:
+    """A file for `tarfile`, which reads an extended header whole, however large it says that it is."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.seek, self.tell, self._read = file.seek, file.tell, file.read
+
+    def read(self, size: int) -> bytes:
+        if size > HEADER:
+            raise ValueError(f"a header of {size} bytes; {HEADER} are read")
+        return self._read(size)
+
+
 class _Part(io.RawIOBase):
     """Some bytes of a file, read by position: nobody moves anybody else's place."""
 
     def __init__(self, descriptor: int, offset: int, size: int) -> None:
-        self._descriptor, self._at, self._end = descriptor, offset, offset + size
+        self._descriptor, self._begin, self._at, self._end = descriptor, offset, offset, offset + size
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: self._begin, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence]
+        self._at = min(max(self._begin, start + offset), self._end)
+        return self._at - self._begin
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         data = os.pread(self._descriptor, min(len(buffer), self._end - self._at), self._at)
@@ -122,7 +161,7 @@ class _Part(io.RawIOBase):
 
 
 @contextmanager
-def _plain(path: Path) -> Iterator[BinaryIO]:
+def _plain(path: Path, scratch: Path) -> Iterator[BinaryIO]:
     """The archive without its compression: a compressed one is unpacked into a nameless file first, to be read in any order."""
     try:
         file = path.open("rb")
@@ -131,17 +170,23 @@ def _plain(path: Path) -> Iterator[BinaryIO]:
     with file:
         if not path.is_file():
             raise InvalidRequest(f"{path}: it is not a file")
-        beginning = file.peek(6)[:6]
-        if not beginning.startswith(COMPRESSED):
+        if not compression_of(file.peek(LONGEST_MAGIC)[:LONGEST_MAGIC]):
             yield file
             return
-        with tempfile.TemporaryFile() as plain:
-            reader = decompressed(file)
-            while data := reader.read(PIECE):
-                plain.write(data)
-            plain.flush()
-            plain.seek(0)
+        with tempfile.TemporaryFile(dir=scratch) as plain:
+            _decompress(file, cast(BinaryIO, plain), path)
             yield cast(BinaryIO, plain)
+
+
+def _decompress(file: BinaryIO, plain: BinaryIO, path: Path) -> None:
+    reader, limit = decompressed(file), Limits().total
+    with refusals(f"{path}, decompressed"):
+        while data := reader.read(PIECE):
+            plain.write(data)
+            if plain.tell() > limit:
+                raise InvalidArchive(f"{path}: more than the limit of {limit} bytes when uncompressed")
+        plain.flush()
+        plain.seek(0)
 
 
 def _inside(path: str) -> str:

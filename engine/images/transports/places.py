@@ -1,44 +1,138 @@
-"""From the words that name a place to what can be read there: the one table of the transports."""
+"""From the words that name a place to what can be read or written there: the one table of the transports."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 
 from podlink.engine.cancel import NEVER, Cancel
+from podlink.engine.errors import InvalidRequest, NotHonoured
 from podlink.engine.images.transports import registry
-from podlink.engine.images.transports.base import REGISTRY, Candidate, Place, Source, parse_place
+from podlink.engine.images.transports.base import REGISTRY, Candidate, Destination, Place, Source, parse_place
+from podlink.engine.images.transports.directory import VERSION, DirectoryDestination, DirectorySource
+from podlink.engine.images.transports.docker_archive import DockerArchiveDestination, DockerArchiveSource
+from podlink.engine.images.transports.drafts import folder, new_archive
 from podlink.engine.images.transports.files import Folder, TarFile
-from podlink.engine.images.transports.sources import Directory, DockerArchive, OciLayout
-from podlink.engine.oci.reference import normalize, parse
+from podlink.engine.images.transports.oci_layout import OciDestination, OciSource, known_entries
+from podlink.engine.oci import reference
+from podlink.engine.storage.durable import refusals, sync_directory
 
 
-def candidates(text: str, cancel: Cancel = NEVER) -> list[Candidate]:
-    """The images that a name may mean, to be tried in turn. Raises InvalidRequest."""
+def candidates(text: str, cancel: Cancel, scratch: Path) -> list[Candidate]:
+    """The images that a name may mean, to be tried in turn. scratch: where a compressed archive is unpacked for a while.
+
+    Raises InvalidRequest.
+    """
     place = parse_place(text)
     if place.transport == REGISTRY:
         return registry.candidates(place.name, cancel)
-    return [Candidate("", partial(_opened, place))]
-
-
-def name_of(candidate: Candidate, source: Source) -> str:
-    """The name that the image is kept under; empty for none. An archive may have one for it."""
-    given = candidate.name or getattr(source, "given", "")
-    if not given or (not candidate.name and "/" not in given and ":" not in given):
-        return candidate.name
-    return given if parse(given).digest else normalize(given)
+    return [Candidate(str(place), partial(_source, place, scratch))]
 
 
 @contextmanager
-def _opened(place: Place) -> Iterator[Source]:
+def _source(place: Place, scratch: Path) -> Iterator[Source]:
     with ExitStack() as stack:
-        yield OPENERS[place.transport](place, stack)
+        yield SOURCES[place.transport](place, scratch, stack)
 
 
-Opener = Callable[[Place, ExitStack], Source]
-OPENERS: dict[str, Opener] = {
-    "oci": lambda place, stack: OciLayout(str(place), Folder(Path(place.path)), place.name),
-    "oci-archive": lambda place, stack: OciLayout(str(place), TarFile(Path(place.path), stack), place.name),
-    "docker-archive": lambda place, stack: DockerArchive(str(place), TarFile(Path(place.path), stack), place.name),
-    "dir": lambda place, stack: Directory(str(place), Folder(Path(place.path))),
+def _tar(place: Place, scratch: Path, stack: ExitStack) -> TarFile:
+    return TarFile(Path(place.path), scratch, stack)
+
+
+SOURCES: dict[str, Callable[[Place, Path, ExitStack], Source]] = {
+    "oci": lambda place, scratch, stack: OciSource(str(place), Folder(Path(place.path)), place.name),
+    "oci-archive": lambda place, scratch, stack: OciSource(str(place), _tar(place, scratch, stack), place.name),
+    "docker-archive": lambda place, scratch, stack: DockerArchiveSource(str(place), _tar(place, scratch, stack), place.name),
+    "dir": lambda place, scratch, stack: DirectorySource(str(place), Folder(Path(place.path))),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """How an image is to be written. tls_verify: of a registry. compress: layers that the place would take plain.
+
+    names: what a docker-archive calls the image, beside the name in its place; each made full.
+    """
+
+    tls_verify: bool = True
+    compress: bool = False
+    names: Sequence[str] = ()
+
+
+def destination(place: Place, wishes: Wishes, cancel: Cancel = NEVER) -> AbstractContextManager[Destination]:
+    """A place to write one image to. It is there, whole, once the block has ended; an exception leaves the place as it was.
+
+    Raises InvalidRequest for what can be no such place, NotHonoured for a wish that it can't grant, StorageFailed,
+    RegistryFailed.
+    """
+    if wishes.names and place.transport != "docker-archive":
+        raise NotHonoured("tags", f"{place} holds an image under one name; only a docker-archive has several")
+    if place.transport == REGISTRY:
+        return registry.destination(place.name, tls_verify=wishes.tls_verify, cancel=cancel)
+    return DESTINATIONS[place.transport](place, wishes)
+
+
+@contextmanager
+def _oci(place: Place, wishes: Wishes) -> Iterator[Destination]:
+    known = known_entries(Path(place.path), str(place))
+    with folder(Path(place.path)) as draft:
+        yield OciDestination(str(place), draft, place.name, known)
+
+
+@contextmanager
+def _oci_archive(place: Place, wishes: Wishes) -> Iterator[Destination]:
+    with new_archive(Path(place.path)) as draft:
+        yield OciDestination(str(place), draft, place.name, [])
+
+
+@contextmanager
+def _docker_archive(place: Place, wishes: Wishes) -> Iterator[Destination]:
+    """One that is there may hold other images, and is not replaced."""
+    path = Path(place.path)
+    if path.is_file() and path.stat().st_size:
+        raise InvalidRequest(f"{place}: the file is there already; remove it, or give another name")
+    names = [reference.normalize(name) for name in (*filter(None, [place.name]), *wishes.names)]
+    if any("@" in name for name in names):
+        raise InvalidRequest(f"{place}: a name with a digest can't be given to an image; give a tag")
+    with new_archive(path) as draft:
+        yield DockerArchiveDestination(str(place), draft, list(dict.fromkeys(names)), wishes.compress)
+
+
+@contextmanager
+def _directory(place: Place, wishes: Wishes) -> Iterator[Destination]:
+    """An image that is there is replaced, whole. Anything else is left alone."""
+    path = Path(place.path)
+    taken = any(path.iterdir()) and not (path / VERSION).is_file() if path.is_dir() else path.exists()
+    if taken:
+        raise InvalidRequest(f"{place}: it is there already and holds no image; give a new folder, or an empty one")
+    draft = path.parent / f".{path.name}.{token_hex(4)}"
+    try:
+        with folder(draft) as files:
+            yield DirectoryDestination(str(place), files, wishes.compress)
+        with refusals(str(path)):
+            _replace(draft, path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _replace(new: Path, path: Path) -> None:
+    """Give a folder its name; the one that has it now goes."""
+    if path.is_dir():
+        old = path.parent / f".{path.name}.{token_hex(4)}"
+        path.rename(old)
+        new.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        new.rename(path)
+    sync_directory(path.parent)
+
+
+DESTINATIONS: dict[str, Callable[[Place, Wishes], AbstractContextManager[Destination]]] = {
+    "oci": _oci,
+    "oci-archive": _oci_archive,
+    "docker-archive": _docker_archive,
+    "dir": _directory,
 }

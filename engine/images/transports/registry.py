@@ -18,7 +18,7 @@ from podlink.engine.images.registries.configuration import Location, Registries,
 from podlink.engine.images.registries.files import load
 from podlink.engine.images.registries.servers import endpoint_for
 from podlink.engine.images.registries.surroundings import Surroundings
-from podlink.engine.images.transports.base import Candidate, Destination, RawManifest, Readable, Source
+from podlink.engine.images.transports.base import Candidate, Destination, Form, RawManifest, Readable, Source
 from podlink.engine.oci import reference
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.distribution.client import Client
@@ -69,6 +69,9 @@ class RegistrySource:
     def __init__(self, name: str, registries: Registries, cancel: Cancel, surroundings: Surroundings, stack: ExitStack) -> None:
         """stack: closes the connections."""
         self._full = name
+        parsed = reference.parse(name)
+        self.names = () if parsed.digest else (name,)
+        self.repository = parsed.repository
         self._registries = registries
         self._cancel = cancel
         self._surroundings = surroundings
@@ -123,6 +126,8 @@ class RegistrySource:
 
 class RegistryDestination:
     """A repository and a tag that an image is pushed to."""
+
+    form = Form(layers="compressed")
 
     def __init__(self, client: Client, full: Reference) -> None:
         self._client = client

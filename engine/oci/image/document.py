@@ -5,7 +5,7 @@ A field that is absent or null reads as its zero value, as Go's programs, which 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -108,6 +108,11 @@ def read(content: bytes, what: str) -> Document:
 def write(found: Mapping[str, Any]) -> bytes:
     """The canonical form: no white space, keys sorted, UTF-8. Equal values give equal bytes, and so equal digests."""
     return json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+
+
+def write_list(found: Sequence[Mapping[str, Any]]) -> bytes:
+    """A list of objects, each in the canonical form."""
+    return b"[" + b",".join(map(write, found)) + b"]"
 
 
 def _no_number(word: str) -> NoReturn:

@@ -11,5 +11,13 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+DOCKER_LAYER_TAR = "application/vnd.docker.image.rootfs.diff.tar"
+DOCKER_LAYER_ZSTD = "application/vnd.docker.image.rootfs.diff.tar.zstd"
+LAYERS = {
+    MANIFEST: {"": LAYER_TAR, "gzip": LAYER_GZIP, "zstd": LAYER_ZSTD},
+    DOCKER_MANIFEST: {"": DOCKER_LAYER_TAR, "gzip": DOCKER_LAYER, "zstd": DOCKER_LAYER_ZSTD},
+}
+"""By the manifest's media type, and by compression: what a layer is called."""
+CONFIGS = {MANIFEST: CONFIG, DOCKER_MANIFEST: DOCKER_CONFIG}
 SCHEMA_1 = ("application/vnd.docker.distribution.manifest.v1+json", "application/vnd.docker.distribution.manifest.v1+prettyjws")
 """Docker's first manifest, without configuration and IDs: out of use since 2017."""

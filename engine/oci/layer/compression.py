@@ -14,8 +14,8 @@ import bz2
 import io
 import lzma
 import zlib
-from collections.abc import Callable
-from typing import Any, BinaryIO, cast
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, Protocol, cast
 
 from podlink.engine.errors import InvalidArchive
 
@@ -24,11 +24,32 @@ GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 XZ = b"\xfd7zXZ\0"
 BZIP2 = b"BZh"
+NAMES = {GZIP: "gzip", ZSTD: "zstd", XZ: "xz", BZIP2: "bzip2"}
 LONGEST_MAGIC = 6
+LEVEL = 6
 MEMORY = 2**28
 """Bytes that a decompressor may take for its window: what `xz -9` and `zstd --long=27` ask for, and no more."""
 GZIP_FORMAT = 16 + zlib.MAX_WBITS
 """What tells zlib to expect gzip's header and check its trailer."""
+
+
+def compression_of(beginning: bytes) -> str:
+    """The name of the compression of what begins so; empty for none. It takes LONGEST_MAGIC bytes to tell."""
+    return next((name for magic, name in NAMES.items() if beginning.startswith(magic)), "")
+
+
+class Readable(Protocol):
+    """Bytes in order; an empty answer is the end."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+def gzipped(stream: Readable) -> Iterator[bytes]:
+    """The stream compressed, piece by piece. The same bytes in give the same bytes out: no name and no time are put in."""
+    member = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP_FORMAT)
+    while data := stream.read(PIECE):
+        yield member.compress(data)
+    yield member.flush()
 
 
 def decompressed(stream: BinaryIO) -> BinaryIO:
