@@ -1,0 +1,144 @@
+"""PullImage where things end badly: the process dies at any step, the disk is full; and where several processes want the same."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from layouts import layer, write_layout
+
+import podlink
+from podlink import Engine
+from podlink.engine.config import Config
+from podlink.engine.errors import ErrorOccurred
+
+CHILD = Path(__file__).with_name("pull_child.py")
+MIB = 2**20
+MOST = 100 * 1024
+"""KiB by which a pull may grow, whatever the image's size."""
+
+
+def noise(size: int) -> bytes:
+    """Bytes that no compression makes fewer."""
+    return random.Random(size).randbytes(size)
+
+
+def child(config: Config, place: str, number: int = 0) -> "subprocess.Popen[str]":
+    home = str(Path(podlink.__file__).absolute().parent.parent)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"PYTHONPATH": home}
+    argv = [sys.executable, str(CHILD), config.to_text(), place, str(number)]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def finished(process: "subprocess.Popen[str]") -> list[str]:
+    """What a child that lived has to say."""
+    output, complaint = process.communicate(timeout=120)
+    assert process.returncode == 0, complaint
+    return output.split()
+
+
+def lying_about(root: Path) -> list[str]:
+    """Whatever is in the store's folders and has no name of its own, or no row that names it."""
+    folders = ("blobs/incoming", "blobs/sha256", "vfs/staging", "overlay/staging")
+    return [str(path) for folder in folders if (root / folder).is_dir() for path in (root / folder).iterdir()]
+
+
+def is_empty(engine: Engine) -> bool:
+    root = engine.host.config.root
+    return not engine.images.list() and engine.host.storage.known()[0] == [] and lying_about(root) == []
+
+
+CONFIGS = [
+    pytest.param("emulator", "vfs", id="vfs"),
+    pytest.param("runc", "overlay", id="overlay", marks=pytest.mark.needs("root", "runc", "overlay")),
+]
+
+
+@pytest.mark.parametrize(("runtime", "driver"), CONFIGS)
+def test_after_a_crash_at_any_step_the_next_engine_has_all_of_the_image_or_nothing(
+    tmp_path: Path, runtime: str, driver: str
+) -> None:
+    image = write_layout(tmp_path / "o", [layer({"bin/one": b"1", "etc/conf": b"a"}), layer({"etc/conf": b"b"})])
+    steps = 0
+    while True:
+        root = tmp_path / f"root-{steps}"
+        config = Config(root=root, runroot=tmp_path / f"run-{steps}", runtime=runtime, storage_driver=driver)
+        process = child(config, f"oci:{tmp_path / 'o'}", steps + 1)
+        output, complaint = process.communicate(timeout=60)
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL, complaint
+        with Engine.open(config) as engine:
+            assert is_empty(engine) or [each.id for each in engine.images.list()] == [image], output
+            assert engine.images.pull(f"oci:{tmp_path / 'o'}") == image, output
+            assert engine.host.state.images.get(image).size == 3
+            engine.images.remove(image)
+            assert is_empty(engine), output
+        steps += 1
+    assert steps > 10
+
+
+@pytest.mark.needs("root", "runc", "overlay", "docker-registry", "skopeo")
+def test_processes_that_pull_at_once_fetch_each_blob_once(tmp_path: Path, registry: str) -> None:
+    image = write_layout(tmp_path / "o", [layer({"bin/one": noise(3 * MIB)}), layer({"two": noise(2 * MIB)})])
+    copy(f"oci:{tmp_path / 'o'}:v1", f"docker://{registry}/team/app:v1")
+    log = tmp_path / "registry" / "log"
+    before = len(log.read_text())
+    config = Config(root=tmp_path / "root", runroot=tmp_path / "run")
+    with Engine.open(config) as engine:
+        for process in [child(config, f"{registry}/team/app:v1") for _ in range(3)]:
+            assert finished(process)[0] == image
+        fetched = re.findall(r"\"GET /v2/[^\" ]*/blobs/(sha256:[0-9a-f]{64})", log.read_text()[before:])
+        layers = {layer.blob for image in engine.host.state.images.all() for layer in image.layers}
+        assert len(layers) == 2
+        assert {blob: count for blob, count in Counter(fetched).items() if blob in layers} == dict.fromkeys(layers, 1)
+        engine.images.delete_unused()
+        assert is_empty(engine)
+
+
+def copy(source: str, target: str) -> None:
+    words = ["skopeo", "--insecure-policy", "copy", "--dest-tls-verify=false", source, target]
+    subprocess.run(words, check=True, capture_output=True, timeout=60)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 12 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("what", ["the blob", "the layer", "the second layer"])
+def test_a_full_disk_is_told_and_nothing_is_left_on_it(tmp_path: Path, small_disk: Path, what: str) -> None:
+    layers = {
+        "the blob": [layer({"large": noise(16 * MIB)})],
+        "the layer": [layer({"large": bytes(64 * MIB) + b"end", "more": b"x" * 24 * MIB})],
+        "the second layer": [layer({"fits": noise(2 * MIB)}), layer({"does not": b"x" * 16 * MIB})],
+    }
+    write_layout(tmp_path / "large", layers[what])
+    small = write_layout(tmp_path / "small", [layer({"bin/one": noise(MIB)})])
+    with Engine.emulated(small_disk / "root") as engine:
+        with pytest.raises(ErrorOccurred, match=f"unable to pull oci:{tmp_path}/large: .*(?i:no space left)"):
+            engine.images.pull(f"oci:{tmp_path}/large")
+        assert is_empty(engine)
+        assert engine.images.pull(f"oci:{tmp_path}/small") == small
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_memory_does_not_grow_with_the_image(tmp_path: Path, compress: bool) -> None:
+    image = write_layout(tmp_path / "o", [layer({"large": bytes(192 * MIB) + noise(8 * MIB)})], compress=compress)
+    config = Config(root=tmp_path / "root", runroot=tmp_path / "run", runtime="emulator", storage_driver="vfs")
+    pulled, grown = finished(child(config, f"oci:{tmp_path}/o"))
+    assert pulled == image and int(grown) < MOST
