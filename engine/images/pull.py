@@ -27,6 +27,7 @@ from podlink.engine.oci.image import document, media_types, platforms, times
 from podlink.engine.oci.image.chain import chain_ids
 from podlink.engine.oci.image.config import ImageConfig
 from podlink.engine.oci.image.manifest import Descriptor, Manifest
+from podlink.engine.oci.layer.limits import Limits
 from podlink.engine.state.images import Image, Layer
 from podlink.engine.storage.content import Writer
 from podlink.engine.storage.layers import unpack_layer
@@ -35,6 +36,8 @@ AT_ONCE = 3
 """Blobs that are fetched side by side."""
 PIECE = 256 * 1024
 LARGEST_CONFIG = 8 * 2**20
+WHOLE = Limits(end_mark=False)
+"""A layer's digest says that it is whole; some tools leave the tar's own end mark out."""
 VARIANTS = {"arm": ("v7", "v6", "v5", ""), "arm64": ("v8", "")}
 """By architecture: what such a machine runs, the best first. Where nothing is said here, only what names no variant, or v1."""
 
@@ -204,7 +207,7 @@ class _Pull:
         if writer := writers.get(digest):
             writer.commit(digest)
         with self._host.content.open(digest) as blob:
-            staged = unpack_layer(self._host.storage, below, blob)
+            staged = unpack_layer(self._host.storage, below, blob, WHOLE)
         if staged.diff_id != wanted.diff_id:
             self._host.storage.discard(staged.staging)
             raise InvalidArchive(

@@ -65,7 +65,8 @@ def walk(root: int, path: bytes, flags: int) -> int:
                 return os.open(part, flags, dir_fd=came_through[-1])
             found = os.open(part, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=came_through[-1])
             came_through.append(found)
-            if stat.S_ISLNK(os.fstat(found).st_mode):
+            mode = os.fstat(found).st_mode
+            if stat.S_ISLNK(mode):
                 links += 1
                 if links > LINKS:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fsdecode(path))
@@ -73,7 +74,9 @@ def walk(root: int, path: bytes, flags: int) -> int:
                 keep = 1 if text.startswith(b"/") else len(came_through) - 1
                 _close(came_through, keep)
                 todo += _parts(text)[::-1]
-            elif not todo and not stat.S_ISDIR(os.fstat(found).st_mode):
+            elif todo and not stat.S_ISDIR(mode):
+                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fsdecode(path))
+            elif not todo and not stat.S_ISDIR(mode):
                 return os.open(part, flags | os.O_NOFOLLOW, dir_fd=came_through[-2])
         return os.open(b".", flags, dir_fd=came_through[-1])
     finally:

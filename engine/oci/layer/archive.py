@@ -81,6 +81,8 @@ class Archive:
         block = self._blocks.block()
         if block:
             return None if block == header.ZEROS else block
+        if self._blocks.offset and not self._limits.end_mark:
+            return None
         if self._blocks.offset:
             raise InvalidArchive(
                 f"tar archive: it ends without its end mark, at byte {self._blocks.offset}; the file is cut off, fetch it again"

@@ -22,7 +22,8 @@ class Blocks:
 
     def block(self) -> bytes:
         """The next block after the current member; b"" at the end of the stream."""
-        self._skip(self.left + self._padding)
+        self._skip(self.left)
+        self._read(self._padding)  # of the last member it may be missing, and the end mark with it
         self.left = self._padding = 0
         found = self._read(BLOCK)
         if found and len(found) < BLOCK:

@@ -11,6 +11,8 @@ class Limits:
 
     path: bytes of one name or link target. header: bytes of one entry's extended headers (PAX records, GNU long names).
     names: bytes of all names together, those of directories that are only gone through too: names are what is remembered.
+    end_mark: whether the archive must have its end mark. It is what tells a whole archive from one that was cut off, where no
+    digest does; umoci has written layers without.
     """
 
     entries: int = 2_000_000
@@ -18,3 +20,4 @@ class Limits:
     path: int = 4096
     header: int = 2**20
     names: int = 2**27
+    end_mark: bool = True
