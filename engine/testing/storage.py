@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-from podlink.engine.errors import StorageFailed
+from podlink.engine.errors import InvalidArchive, StorageFailed
 from podlink.engine.storage.driver import StorageDriver
 from podlink.engine.storage.layers import StagedLayer, unpack_layer
 
@@ -32,7 +33,11 @@ class Depot:
 
     def layer(self, name: str, files: Mapping[str, bytes | None], *parents: str) -> str:
         """Commit a layer over the others (base first) and answer its ID. A file of None is a directory."""
-        staged = unpack_layer(self.driver, parents, io.BytesIO(archive(files)))
+        return self.packed(name, archive(files), *parents)
+
+    def packed(self, name: str, content: bytes, *parents: str) -> str:
+        """The same of a tar."""
+        staged = unpack_layer(self.driver, parents, io.BytesIO(content))
         chain = sha256(name.encode()).hexdigest()
         self.driver.commit(staged.staging, chain)
         return chain
@@ -56,6 +61,25 @@ def archive(files: Mapping[str, bytes | None]) -> bytes:
             info.mode = 0o755 if content is None else 0o644
             tar.addfile(info, io.BytesIO(content or b""))
     return buffer.getvalue()
+
+
+def described(*members: tarfile.TarInfo, data: bytes = b"") -> bytes:
+    """A tar of these members, each file with the same data."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for info in members:
+            info.size = len(data) if info.isreg() else 0
+            tar.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def member(name: str, kind: bytes, mode: int, **fields: Any) -> tarfile.TarInfo:
+    """fields: as tarfile.TarInfo has them."""
+    info = tarfile.TarInfo(name)
+    info.type, info.mode, info.mtime = kind, mode, 1_600_000_000
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return info
 
 
 def listing(root: Path) -> list[str]:
@@ -108,6 +132,105 @@ def an_opaque_directory_hides_all_below(depot: Depot) -> None:
     base = depot.layer("base", {"dir": None, "dir/a": b"a", "dir/b": b"b"})
     top = depot.layer("top", {"dir": None, "dir/.wh..wh..opq": b"", "dir/c": b"c"}, base)
     assert listing(depot.root(base, top)) == ["dir", "dir/c"]
+
+
+def an_opaque_root_hides_all_below(depot: Depot) -> None:
+    base = depot.layer("base", {"dir": None, "dir/a": b"a", "file": b"f"})
+    top = depot.layer("top", {".wh..wh..opq": b"", "new": b"n"}, base)
+    assert listing(depot.root(base, depot.layer("middle", {"dir/b": b"b"}, base), top)) == ["new"]
+
+
+def what_was_hidden_stays_hidden_when_its_name_comes_again(depot: Depot) -> None:
+    base = depot.layer("base", {"d": None, "d/old": b"1", "e": None, "e/old": b"1", "f": None, "f/old": b"1"})
+    gone = depot.layer("gone", {".wh.d": b"", ".wh.e": b"", "f": b"a file"}, base)
+    again = depot.layer("again", {"d": None, "d/new": b"2", "e/new": b"2", "f": None, "f/new": b"2"}, base, gone)
+    assert listing(depot.root(base, gone, again)) == ["d", "d/new", "e", "e/new", "f", "f/new"]
+
+
+def of_two_entries_of_one_name_the_first_hides_what_is_below(depot: Depot) -> None:
+    base = depot.layer("base", {"x": None, "x/old": b"1"})
+    twice = described(member("x", tarfile.REGTYPE, 0o644), member("x", tarfile.DIRTYPE, 0o755))
+    assert listing(depot.root(base, depot.packed("top", twice, base))) == ["x"]
+
+
+def a_whiteout_takes_one_name_of_a_file_and_leaves_the_other(depot: Depot) -> None:
+    names = described(member("a", tarfile.REGTYPE, 0o644), member("b", tarfile.LNKTYPE, 0o644, linkname="a"), data=b"both")
+    base = depot.packed("base", names)
+    root = depot.root(base, depot.layer("top", {".wh.a": b""}, base))
+    assert listing(root) == ["b"] and (root / "b").read_bytes() == b"both"
+
+
+def a_directory_that_a_layer_only_goes_through_keeps_its_looks(depot: Depot) -> None:
+    base = depot.packed("base", described(member("tmp", tarfile.DIRTYPE, 0o1777), member("tmp/private", tarfile.DIRTYPE, 0o700)))
+    layers = [base]
+    for name in ("tmp/one", "tmp/private/two", "link/three"):
+        link = [member("link", tarfile.SYMTYPE, 0o777, linkname="/tmp/private")] if name.startswith("link") else []
+        layers.append(depot.packed(name, described(*link, member(name, tarfile.REGTYPE, 0o644)), *layers))
+    root = depot.root(*layers)
+    assert [path.stat().st_mode & 0o7777 for path in (root / "tmp", root / "tmp/private")] == [0o1777, 0o700]
+
+
+def modes_times_links_holes_and_attributes_come_through(depot: Depot) -> None:
+    note = {"SCHILY.xattr.user.note": "hello"}
+    holes = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "holes", "GNU.sparse.realsize": str(2**22)}
+    base = depot.packed(
+        "base",
+        described(
+            member("tool", tarfile.REGTYPE, 0o6755, pax_headers=note),
+            member("again", tarfile.LNKTYPE, 0o6755, linkname="tool"),
+            member("link", tarfile.SYMTYPE, 0o777, linkname="/tool"),
+            member("fifo", tarfile.FIFOTYPE, 0o620),
+            member("x", tarfile.REGTYPE, 0o644, pax_headers=holes),
+            member("dir", tarfile.DIRTYPE, 0o2770, pax_headers=note),
+            data=b"1\n4096\n512\n".ljust(512, b"\0") + b"d" * 512,
+        ),
+    )
+    root = depot.root(base, depot.layer("top", {"other": b""}, base))
+    tool = (root / "tool").stat()
+    assert (tool.st_mode & 0o7777, tool.st_mtime, tool.st_nlink) == (0o6755, 1_600_000_000, 2)
+    assert (root / "again").samefile(root / "tool") and (root / "link").readlink() == Path("/tool")
+    assert (root / "fifo").is_fifo() and (root / "fifo").stat().st_mode & 0o777 == 0o620
+    assert (root / "dir").stat().st_mode & 0o7777 == 0o2770 and (root / "dir").stat().st_mtime == 1_600_000_000
+    assert os.getxattr(root / "tool", "user.note") == os.getxattr(root / "dir", "user.note") == b"hello"
+    sparse = (root / "holes").stat()
+    assert sparse.st_size == 2**22 and sparse.st_blocks * 512 <= 64 * 1024
+    assert (root / "holes").read_bytes()[4096:4608] == b"d" * 512
+
+
+def owners_and_devices_come_through_for_root(depot: Depot) -> None:
+    if os.geteuid() != 0:
+        return
+    base = depot.packed(
+        "base",
+        described(
+            member("file", tarfile.REGTYPE, 0o4755, uid=70_000, gid=3_000_000_000),
+            member("link", tarfile.SYMTYPE, 0o777, uid=5, gid=6, linkname="nowhere"),
+            member("null", tarfile.CHRTYPE, 0o666, devmajor=1, devminor=3),
+        ),
+    )
+    root = depot.root(base, depot.layer("top", {"other": b""}, base))
+    file, link, null = ((root / name).lstat() for name in ("file", "link", "null"))
+    assert (file.st_uid, file.st_gid, file.st_mode & 0o7777) == (70_000, 3_000_000_000, 0o4755)
+    assert (link.st_uid, link.st_gid, null.st_rdev) == (5, 6, os.makedev(1, 3))
+
+
+def a_container_that_is_there_is_not_made_anew(depot: Depot) -> None:
+    base = depot.layer("base", {"a": b"1"})
+    (depot.root(base) / "mine").write_bytes(b"kept")
+    depot.driver.unmount(CONTAINER)
+    depot.driver.create(CONTAINER, [base])
+    assert listing(depot.driver.mount(CONTAINER)) == ["a", "mine"]
+
+
+def a_layer_that_is_refused_leaves_nothing(depot: Depot) -> None:
+    base = depot.layer("base", {"a": b"1"})
+    for content in (b"", b"no tar" * 200, archive({"b": b"2"})[:700], archive({"b": b"2", "../c": b"3"})):
+        try:
+            depot.packed("bad", content, base)
+        except InvalidArchive:
+            continue
+        raise AssertionError("a layer that is none was taken")
+    assert depot.driver.known() == ([base], [])
 
 
 def a_file_replaces_a_directory_and_back(depot: Depot) -> None:
@@ -209,6 +332,15 @@ CONTRACT: tuple[Clause, ...] = (
     of_two_layers_of_one_name_the_first_stays,
     layers_lie_on_top_of_each_other,
     an_opaque_directory_hides_all_below,
+    an_opaque_root_hides_all_below,
+    what_was_hidden_stays_hidden_when_its_name_comes_again,
+    of_two_entries_of_one_name_the_first_hides_what_is_below,
+    a_whiteout_takes_one_name_of_a_file_and_leaves_the_other,
+    a_directory_that_a_layer_only_goes_through_keeps_its_looks,
+    modes_times_links_holes_and_attributes_come_through,
+    owners_and_devices_come_through_for_root,
+    a_container_that_is_there_is_not_made_anew,
+    a_layer_that_is_refused_leaves_nothing,
     a_file_replaces_a_directory_and_back,
     what_a_container_writes_stays_with_it_and_changes_no_layer,
     mount_and_unmount_may_be_done_again,
