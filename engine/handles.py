@@ -22,13 +22,14 @@ from podlink.engine.containers.stop import restart, stop
 from podlink.engine.containers.top import processes
 from podlink.engine.containers.wait import wait
 from podlink.engine.host import Host
+from podlink.engine.images.arrivals import Progress
 from podlink.engine.images.build import build_from
 from podlink.engine.images.export import export_image
 from podlink.engine.images.history import HistoryRecord, history
 from podlink.engine.images.import_ import import_image
 from podlink.engine.images.inspect import inspect_image
 from podlink.engine.images.list import ImageSummary, list_images
-from podlink.engine.images.pull import Progress, pull
+from podlink.engine.images.pull import pull
 from podlink.engine.images.push import push
 from podlink.engine.images.remove import delete_unused
 from podlink.engine.images.search import search_images

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from podlink.engine.cancel import NEVER, Cancel
 from podlink.engine.errors import InvalidRequest
 from podlink.engine.host import Host
+from podlink.engine.images.arrivals import Progress
 from podlink.engine.images.lookup import find
-from podlink.engine.images.push import Progress, send
+from podlink.engine.images.push import send
 from podlink.engine.images.transports.base import TRANSPORTS, WANTED, parse_place
 from podlink.engine.images.transports.places import Wishes
 

@@ -17,8 +17,9 @@ from io import BytesIO
 from typing import BinaryIO
 
 from podlink.engine.cancel import NEVER, Cancel
-from podlink.engine.errors import Cancelled, InvalidArchive, InvalidRequest
+from podlink.engine.errors import InvalidArchive, InvalidRequest
 from podlink.engine.host import Host
+from podlink.engine.images.arrivals import Progress
 from podlink.engine.images.lookup import find
 from podlink.engine.images.together import Stop, finish, several
 from podlink.engine.images.transports.base import REGISTRY, Destination, Place, Readable, parse_place
@@ -32,9 +33,6 @@ from podlink.engine.state.images import Image, Layer
 
 MOUNTS = 3
 """How many other repositories are asked for a layer."""
-
-Progress = Callable[[Descriptor, int], None]
-"""Told of each blob on its way: which, and how many bytes of it are there."""
 
 
 def push(
@@ -93,7 +91,7 @@ class _Push:
             self._put(config, BytesIO(image.config))
         made = replace(kept, config=config, layers=tuple(layers), media_type=kind)
         content = made.serialize() if changed else image.manifest
-        self._leave()
+        self.stop.check()
         self.there.put_manifest(content, kind)
         return Digest.of(content)
 
@@ -140,7 +138,7 @@ class _Push:
         writer = self.host.content.writer()
         try:
             for piece in pieces:
-                self._leave()
+                self.stop.check()
                 writer.write(piece)
             if (found := plain.digest()) != layer.diff_id:
                 raise InvalidArchive(
@@ -160,12 +158,8 @@ class _Push:
         self.there.put_blob(descriptor, Told(content, lambda size: self._told(descriptor, size)))
 
     def _told(self, descriptor: Descriptor, size: int) -> None:
-        self._leave()
+        self.stop.check()
         self.progress(descriptor, size)
-
-    def _leave(self) -> None:
-        if self.stop.is_set():
-            raise Cancelled(f"the caller left while an image was sent to {self.there.name}")
 
 
 class Hashed:

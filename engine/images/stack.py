@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import BinaryIO, cast
 
+from podlink.engine.errors import StorageFailed
 from podlink.engine.host import Host
 from podlink.engine.images import LOCK
 from podlink.engine.images.collect import drop
@@ -22,7 +23,15 @@ Describe = Callable[[Digest], ImageConfig]
 """The new image's configuration, from the diff ID of the layer on top."""
 
 
-def stack(host: Host, below: Sequence[Layer], stream: Buffered, media_type: str, describe: Describe, names: Sequence[str]) -> str:
+def stack(
+    host: Host,
+    below: Sequence[Layer],
+    stream: Buffered,
+    media_type: str,
+    describe: Describe,
+    names: Sequence[str],
+    action: str = "import",
+) -> str:
     """Keep the image that is `below` (base first) with one layer more, and return its ID; on any failure nothing of it is left.
 
     The layer is unpacked while it is written to its blob. A layer that is here already is shared, blob and all; ours goes.
@@ -35,7 +44,7 @@ def stack(host: Host, below: Sequence[Layer], stream: Buffered, media_type: str,
         undo.callback(host.storage.discard, staged.staging)
         tee.drain()
         config = describe(staged.diff_id)
-        return _commit(host, below, staged, writer, media_type, config, names)
+        return _commit(host, below, staged, writer, media_type, config, names, action)
 
 
 def _commit(
@@ -46,10 +55,12 @@ def _commit(
     media_type: str,
     config: ImageConfig,
     names: Sequence[str],
+    action: str,
 ) -> str:
     """Give layer and blob their names, then write the row."""
     chain = chain_ids(config.diff_ids)[-1]
     with host.state.locks.hold(LOCK), ExitStack() as undo:
+        _require(host, below)
         layer = host.state.images.layer(chain)
         if layer is None:
             blob = writer.commit()
@@ -65,9 +76,25 @@ def _commit(
         undo.callback(drop, host, [layer])
         host.storage.commit(staged.staging, chain)
         image = assemble(config, (*below, layer))
-        host.state.images.add(image, names)
+        host.state.images.add(image, names, action)
         undo.pop_all()
     return image.id
+
+
+def keep(host: Host, below: Sequence[Layer], config: ImageConfig, names: Sequence[str], action: str) -> str:
+    """Keep the image that is `below` and no layer more, under this configuration, and return its ID."""
+    with host.state.locks.hold(LOCK):
+        _require(host, below)
+        image = assemble(config, tuple(below))
+        host.state.images.add(image, names, action)
+    return image.id
+
+
+def _require(host: Host, layers: Sequence[Layer]) -> None:
+    """Nobody held the image that these are from. The caller holds `LOCK`, without which none goes."""
+    for layer in layers:
+        if host.state.images.layer(layer.chain) is None:
+            raise StorageFailed(f"layer {layer.chain[:12]} was removed with its image meanwhile")
 
 
 def assemble(config: ImageConfig, layers: tuple[Layer, ...]) -> Image:

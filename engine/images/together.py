@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Any
 
 from podlink.engine.cancel import Cancel
+from podlink.engine.errors import Cancelled
 
 AT_ONCE = 3
 """How many. More bring nothing on one connection's bandwidth, and registries dislike it."""
@@ -19,6 +20,7 @@ class Stop:
         self._caller = caller
         self._lock = Lock()
         self._stopped = False
+        self._cause: BaseException | None = None
         self._wakes: dict[object, Callable[[], None]] = {}
 
     def is_set(self) -> bool:
@@ -40,8 +42,22 @@ class Stop:
 
         return take_back
 
-    def stop(self) -> None:
+    def check(self) -> None:
+        """Raises why all is to stop, if it is."""
+        if self._cause:
+            raise self._cause
+        if self.is_set():
+            raise Cancelled("the caller left before it was done")
+
+    def go_on(self) -> None:
+        """Begin anew, after all that worked under it has ended."""
         with self._lock:
+            self._stopped, self._cause = False, None
+
+    def stop(self, cause: BaseException | None = None) -> None:
+        """Stop all that works under it. The first cause counts."""
+        with self._lock:
+            self._cause = self._cause or (None if self._stopped else cause)
             self._stopped = True
             wakes, self._wakes = list(self._wakes.values()), {}
         for wake in wakes:

@@ -82,6 +82,7 @@ class Writer:
         """Add to the blob."""
         with refusals("a new blob"):
             self._file.write(data)
+            self._file.flush()  # for whoever reads it meanwhile
         self._hash.update(data)
         self.size += len(data)
         return len(data)

@@ -14,7 +14,7 @@ import pytest
 from podlink import Engine
 from podlink.engine.cancel import Never
 from podlink.engine.errors import Cancelled, ErrorOccurred, InvalidRequest
-from podlink.engine.images.pull import choose
+from podlink.engine.images.resolve import choose
 from podlink.engine.oci.digest import Digest
 
 pytestmark = pytest.mark.needs("skopeo")
@@ -269,8 +269,8 @@ def index(*platforms: tuple[str, str, str]) -> bytes:
     return json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
 
 
-@pytest.mark.parametrize(("architecture", "chosen"), [("amd64", 1), ("arm64", 3), ("arm", 5)])
-def test_the_image_for_this_machine(architecture: str, chosen: int) -> None:
+@pytest.mark.parametrize(("machine", "chosen"), [("x86_64", 1), ("aarch64", 3), ("armv7l", 5), ("armv6l", 4)])
+def test_the_image_for_this_machine(machine: str, chosen: int) -> None:
     there = index(
         ("windows", "amd64", ""),
         ("linux", "amd64", ""),
@@ -279,7 +279,7 @@ def test_the_image_for_this_machine(architecture: str, chosen: int) -> None:
         ("linux", "arm", "v6"),
         ("linux", "arm", "v7"),
     )
-    assert choose(there, architecture, "x") == Digest(f"{chosen:064}")
+    assert choose(there, machine, "x") == Digest(f"{chosen:064}")
 
 
 def test_no_image_for_this_machine_says_what_there_is() -> None:

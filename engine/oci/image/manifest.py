@@ -22,11 +22,12 @@ SCHEMA_VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """Content by address (descriptor.md). size: its bytes."""
+    """Content by address (descriptor.md). size: its bytes. urls: where else it may be had."""
 
     media_type: str
     digest: Digest
     size: int
+    urls: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, found: Document) -> "Descriptor":
@@ -36,10 +37,12 @@ class Descriptor:
             media_type=found.text("mediaType") or found.refuse("mediaType", "a media type", ""),
             digest=digest(found, "digest", found.text("digest")),
             size=found.integer("size"),
+            urls=found.texts("urls"),
         )
 
     def fields(self) -> dict[str, Any]:
-        return {"mediaType": self.media_type, "digest": str(self.digest), "size": self.size}
+        fields: dict[str, Any] = {"mediaType": self.media_type, "digest": str(self.digest), "size": self.size}
+        return fields | ({"urls": list(self.urls)} if self.urls else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,15 @@ LAYERS = {
     DOCKER_MANIFEST: {"": DOCKER_LAYER_TAR, "gzip": DOCKER_LAYER, "zstd": DOCKER_LAYER_ZSTD},
 }
 """By the manifest's media type, and by compression: what a layer is called."""
+FOREIGN = (
+    "application/vnd.oci.image.layer.nondistributable.v1.tar",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+)
+"""Layers that registries were not to hold; they say themselves where they are."""
+ALL_LAYERS = frozenset((*FOREIGN, *LAYERS[MANIFEST].values(), *LAYERS[DOCKER_MANIFEST].values()))
 CONFIGS = {MANIFEST: CONFIG, DOCKER_MANIFEST: DOCKER_CONFIG}
 SCHEMA_1 = ("application/vnd.docker.distribution.manifest.v1+json", "application/vnd.docker.distribution.manifest.v1+prettyjws")
 """Docker's first manifest, without configuration and IDs: out of use since 2017."""

@@ -10,6 +10,18 @@ ARCHITECTURES = {
     "loongarch64": "loong64",
 }
 """Machines that `uname -m` and images call differently."""
+VARIANTS = {
+    "x86_64": ("", "v1"),
+    "aarch64": ("v8", ""),
+    "armv7l": ("v7", "v6", "v5", ""),
+    "armv6l": ("v6", "v5", ""),
+}
+"""What such a machine runs of the variants that images name, the best first; elsewhere what names none."""
+
+
+def variants_of(machine: str) -> tuple[str, ...]:
+    """The variants of an architecture that the machine, in the words of `uname -m`, can run."""
+    return VARIANTS.get(machine, ("",))
 
 
 def architecture_of(machine: str) -> str:
