@@ -31,8 +31,9 @@ def main() -> None:
     with open_host(Config.from_text(text)) as host:
         import_heavy()
         before = peak(resource.RUSAGE_SELF)
-        watched = wired(host, lambda step: told(step.name))
+        watched = wired(host, lambda step: told(step.name) if step.name.endswith("before") else None)
         image = pull(watched, place, progress=lambda blob, size: told(f"{size} bytes of a blob"))
+        told("the end")
         grown = max(peak(resource.RUSAGE_SELF) - before, peak(resource.RUSAGE_CHILDREN))
         print(image, grown)
 
