@@ -23,16 +23,21 @@ def changes_of(host: Host, container: Container) -> list[Change]:
 def without(changes: Iterable[Change], places: set[str]) -> list[Change]:
     """The changes less those at and below `places`, and less the directories that were only touched to make these."""
     kept = [change for change in changes if not any(_covers(place, change.path) for place in places)]
-    on_the_way = {parent for place in places for parent in _above(place)}
-    reasons = {parent for change in kept if change.path not in on_the_way for parent in _above(change.path)}
-    return [change for change in kept if change.path not in on_the_way or change.path in reasons or change.kind is Kind.DELETED]
+    on_the_way = {parent for place in places for parent in above(place)}
+    reasons = {parent for change in kept if not _made(change, on_the_way) for parent in above(change.path)}
+    return [change for change in kept if change.path in reasons or not _made(change, on_the_way)]
+
+
+def _made(change: Change, on_the_way: set[str]) -> bool:
+    """Whether it can be the runtime's doing alone, which makes directories on the way to its mounts."""
+    return change.path in on_the_way and (change.inside or change.kind is Kind.ADDED)
 
 
 def _covers(place: str, path: str) -> bool:
     return path == place or path.startswith(place + "/")
 
 
-def _above(path: str) -> list[str]:
+def above(path: str) -> list[str]:
     """The directories on the way to it, without the root."""
     found = []
     while (path := posixpath.dirname(path)) != "/":

@@ -1,29 +1,31 @@
 """Commit: what a container has become, as an image on top of its own."""
 
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import BinaryIO
 
 from podlink.engine.cancel import NEVER, Cancel
-from podlink.engine.containers.changes import changes_of
+from podlink.engine.containers.changes import above, changes_of
 from podlink.engine.containers.export import cancelled
-from podlink.engine.containers.lifecycle import locked
-from podlink.engine.errors import StorageFailed
+from podlink.engine.containers.lifecycle import committing, locked, process_of
+from podlink.engine.errors import InvalidRequest, RuntimeFailed, StorageFailed
 from podlink.engine.host import Host
 from podlink.engine.images.lookup import find_image
-from podlink.engine.images.stack import assemble, stack
+from podlink.engine.images.stack import keep, stack
 from podlink.engine.images.tag import new_tag
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.image import media_types
 from podlink.engine.oci.image.changes import apply_changes
 from podlink.engine.oci.image.config import Execution, History, ImageConfig
+from podlink.engine.oci.layer.whiteouts import PREFIX
 from podlink.engine.oci.layer.writer import Writer
 from podlink.engine.oci.reference import localized
 from podlink.engine.oci.spec.values import ContainerConfig
 from podlink.engine.state.containers import Container, Status
 from podlink.engine.state.images import Image
-from podlink.engine.storage.changes import Kind
+from podlink.engine.storage.changes import Kind, linked
 
 EVERYBODYS = ("TERM=", "HOSTNAME=", "container=")
 """Variables that each container is given, and that are nobody's wish for the next one."""
@@ -45,48 +47,79 @@ def commit(
     that is none; StorageFailed; Cancelled.
     """
     names = [localized(new_tag(image_name))] if image_name else []
-    with locked(host, name) as container, ExitStack() as undo:
-        base = find_image(host, container.image)
-        execution = apply_changes(_execution(container.config, ImageConfig.parse(base.config).execution), changes)
-        if pause and container.status is Status.RUNNING:
-            undo.callback(host.runtime.resume, container.id)
-            host.runtime.pause(container.id)
+    try:
+        with tempfile.TemporaryFile(dir=host.config.root) as file:
+            with locked(host, name) as container:
+                base = find_image(host, container.image)
+                execution = apply_changes(_execution(container.config, ImageConfig.parse(base.config).execution), changes)
+                with _still(host, container, pause):
+                    layered = _write_layer(host, container, file, cancelled(cancel, f"the commit of container {container.name}"))
 
-        def describe(diff_id: Digest | None) -> ImageConfig:
-            return _described(host, base, execution, container, diff_id, author, message)
+            def describe(diff_id: Digest | None) -> ImageConfig:
+                return _described(host, base, execution, container, diff_id, author, message)
 
-        try:
-            return _grown(host, container, base, describe, names, cancel)
-        except OSError as error:
-            raise StorageFailed(f"commit of container {name}: {error.strerror or error}") from error
+            if not layered:
+                return keep(host, base.layers, describe(None), names, "commit")
+            file.seek(0)
+            with open(file.fileno(), "rb", closefd=False) as stream:
+                return stack(host, base.layers, stream, media_types.LAYER_TAR, describe, names, "commit")
+    except OSError as error:
+        raise StorageFailed(f"commit of container {name}: {error.strerror or error}") from error
 
 
-def _grown(
-    host: Host,
-    container: Container,
-    base: Image,
-    describe: Callable[[Digest | None], ImageConfig],
-    names: Sequence[str],
-    cancel: Cancel,
-) -> str:
-    """The layer is written to a nameless file first: it is hashed, stored and unpacked from there."""
+@contextmanager
+def _still(host: Host, container: Container, pause: bool) -> Iterator[None]:
+    """Freeze the container for as long as the block lasts, if it runs and that is wanted.
+
+    A mark in its directory tells of it: should we die meanwhile, the next engine thaws it.
+    """
+    if not pause or container.status is not Status.RUNNING:
+        yield
+        return
+    mark = committing(host, container.id)
+    mark.touch()
+    try:
+        host.runtime.pause(container.id)
+        yield
+    finally:
+        _resume(host, container)
+        mark.unlink(missing_ok=True)
+
+
+def _resume(host: Host, container: Container) -> None:
+    try:
+        host.runtime.resume(container.id)
+    except RuntimeFailed:
+        if host.runtime.alive(process_of(container)):  # one that was killed meanwhile has nothing left to thaw
+            raise
+
+
+def _write_layer(host: Host, container: Container, file: BinaryIO, check: Callable[[], None]) -> bool:
+    """What differs from the image, as a layer; whether anything does. It is hashed, stored and unpacked from this file later."""
     found = changes_of(host, container)
-    if not found:
-        image = assemble(describe(None), base.layers)
-        host.state.images.add(image, names, "commit")
-        return image.id
-    with tempfile.TemporaryFile(dir=host.config.root) as file:
-        writer = Writer(host.storage.written(container.id), file, cancelled(cancel, f"the commit of container {container.name}"))
-        try:
-            writer.some(change.path for change in found if change.kind is not Kind.DELETED)
-            for change in found:
-                if change.kind is Kind.DELETED:
-                    writer.whiteout(change.path)
-        finally:
-            writer.close()
-        file.seek(0)
-        with open(file.fileno(), "rb", closefd=False) as stream:
-            return stack(host, base.layers, stream, media_types.LAYER_TAR, describe, names)
+    kept = {change.path for change in found if change.kind is not Kind.DELETED}
+    _refuse_reserved(container, kept)
+    tree = host.storage.written(container.id)
+    names = linked(tree, kept) - kept if kept else set()
+    paths = kept.union(names, *(above(path) for path in names))
+    writer = Writer(tree, file, check)
+    try:
+        writer.some(sorted(paths, key=lambda path: path.split("/")))
+        for change in found:
+            if change.kind is Kind.DELETED:
+                writer.whiteout(change.path)
+        writer.finish()
+    finally:
+        writer.close()
+    return bool(found)
+
+
+def _refuse_reserved(container: Container, paths: Iterable[str]) -> None:
+    """A file of such a name would be taken for a mark, and delete another one (layer.md, "Whiteouts")."""
+    for path in sorted(paths):
+        if f"/{PREFIX.decode()}" in path:
+            reason = "names that begin with .wh. mark deletions in an image; rename it, or export the container"
+            raise InvalidRequest(f"commit of container {container.name}: {path}: {reason}")
 
 
 def _described(
@@ -111,7 +144,7 @@ def _execution(config: ContainerConfig, image: Execution) -> Execution:
     return replace(
         image,
         user=config.user,
-        env=tuple(entry for entry in config.env if not entry.startswith(EVERYBODYS)),
+        env=tuple(entry for entry in config.env if entry in image.env or not entry.startswith(EVERYBODYS)),
         entrypoint=config.entrypoint,
         cmd=config.command,
         working_dir=config.cwd if config.cwd != "/" else image.working_dir,

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from podlink.engine.cancel import NEVER, Cancel
 from podlink.engine.containers.lifecycle import LIVE, locked
@@ -17,35 +18,48 @@ from podlink.engine.storage.durable import sync_directory
 def export(host: Host, name: str, path: str, cancel: Cancel = NEVER) -> str:
     """Write the tar to this path of the host and return it. A file that is there is replaced once the new one is whole.
 
-    Raises ContainerNotFound; InvalidRequest for a path whose folder is not there; StorageFailed where it can't be written;
-    Cancelled.
+    Raises ContainerNotFound, also where it is removed meanwhile; InvalidRequest for a path that can't be one of a file;
+    StorageFailed where it can't be written; Cancelled.
     """
-    target = Path(path)
-    if not target.is_absolute() or not target.parent.is_dir() or target.is_dir():
-        raise InvalidRequest(f"path: {path!r} is to be an absolute path of a file in a folder that is there")
-    with visible(host, name) as root:
-        try:
-            _write(root, target, cancelled(cancel, f"the export of container {name}"))
-        except OSError as error:
-            raise StorageFailed(f"export of container {name} to {path}: {error.strerror or error}") from error
+    name = host.state.containers.find(name).id
+    target = _target(path)
+    try:
+        with _draft(target) as file, visible(host, name) as root:
+            write_tree(root, file, cancelled(cancel, f"the export of container {name}"))
+    except OSError as error:
+        raise StorageFailed(f"export of container {name} to {path}: {error.strerror or error}") from error
     return path
+
+
+def _target(path: str) -> Path:
+    """The file that is meant, where it is a link the one that it leads to. A device is never replaced."""
+    try:
+        target = Path(path).resolve()
+        if Path(path).is_absolute() and target.parent.is_dir() and (target.is_file() or not target.exists()):
+            return target
+    except (OSError, RuntimeError, ValueError):  # links in a circle, a zero byte, a name that is too long
+        pass
+    raise InvalidRequest(f"path: {path!r} is to be an absolute path of a file in a folder that is there")
 
 
 @contextmanager
 def visible(host: Host, name: str) -> Iterator[Path]:
     """The container's root for as long as the block lasts. Of one that does not run, it is mounted for that time.
 
-    The lock is held for one that does not run, so that nobody starts or removes it meanwhile.
+    The lock is held for one that does not run, so that nobody starts or removes it meanwhile. Of one that runs it is not: whether
+    it is still there is asked at the end, for what is being removed is no longer whole.
     """
     with locked(host, name) as container:
+        root = host.storage.mount(container.id)
         if container.status not in LIVE:
             try:
-                yield host.storage.mount(container.id)
+                yield root
             finally:
                 host.storage.unmount(container.id)
             return
-        root = host.storage.mount(container.id)
     yield root
+    with locked(host, container.id):
+        pass
 
 
 def cancelled(cancel: Cancel, what: str) -> Callable[[], None]:
@@ -58,19 +72,26 @@ def cancelled(cancel: Cancel, what: str) -> Callable[[], None]:
     return check
 
 
-def _write(root: Path, target: Path, check: Callable[[], None]) -> None:
-    """Beside its place, synced, then renamed: there is never half an archive under the name."""
-    number, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+def write_tree(root: Path, file: BinaryIO, check: Callable[[], None]) -> None:
+    """The whole tree as a tar."""
+    writer = Writer(root, file, check, holes=True)
+    try:
+        writer.whole()
+        writer.finish()
+    finally:
+        writer.close()
+
+
+@contextmanager
+def _draft(target: Path) -> Iterator[BinaryIO]:
+    """A file beside its place, synced and renamed when the block is through: there is never half an archive under the name."""
+    number, draft = tempfile.mkstemp(dir=target.parent, prefix=".podlink-export-")
     try:
         with os.fdopen(number, "wb") as file:
-            writer = Writer(root, file, check)
-            try:
-                writer.whole()
-            finally:
-                writer.close()
+            yield file
             file.flush()
-            os.fsync(file.fileno())
             os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
         Path(draft).rename(target)
         sync_directory(target.parent)
     except BaseException:

@@ -49,6 +49,11 @@ def restarting(host: Host, container: str) -> Path:
     return host.directory(container) / "restarting"
 
 
+def committing(host: Host, container: str) -> Path:
+    """A mark in the container's directory while Commit has it frozen: it runs, and is to be thawed should the engine die."""
+    return host.directory(container) / "committing"
+
+
 def require(container: Container, verb: str) -> None:
     """Raise InvalidState unless the verb is legal in the container's state."""
     if container.status not in LEGAL[verb]:

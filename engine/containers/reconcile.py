@@ -8,7 +8,7 @@ import logging
 from contextlib import suppress
 
 from podlink.engine.containers.discard import discard, drop_parts
-from podlink.engine.containers.lifecycle import LIVE, fold, restarting
+from podlink.engine.containers.lifecycle import LIVE, committing, fold, restarting
 from podlink.engine.errors import ContainerNotFound, EngineError
 from podlink.engine.host import Host
 from podlink.engine.ids import ID
@@ -43,6 +43,10 @@ def _settle(host: Host, container: str) -> None:
     except ContainerNotFound:
         _drop(host, container)
         return
+    if committing(host, container).exists():
+        if row.status is Status.RUNNING:
+            host.runtime.resume(container)
+        committing(host, container).unlink()
     if row.status in LIVE:
         return
     restarting(host, container).unlink(missing_ok=True)

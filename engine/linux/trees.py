@@ -9,9 +9,12 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
+"""What opening says of what went away, or became something else, since its name was read."""
 
 
 def remove(name: str | bytes | Path, *, directory: int | None = None) -> None:
@@ -109,3 +112,56 @@ def _entries(path: bytes, whole: bool) -> list[os.DirEntry[bytes]]:
         if not whole and error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
             return []
         raise
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One directory of a tree while it is open. path: from the root, "" for the root itself. entries: by name."""
+
+    path: str
+    descriptor: int
+    entries: list[os.DirEntry[str]]
+
+    def inner(self, name: str) -> str:
+        """The path of what has this name in it."""
+        return f"{self.path}/{name}" if self.path else name
+
+
+def folders(root: Path) -> Iterator[Folder]:
+    """Every directory of a tree that others may be changing meanwhile, each before those in it; siblings in order.
+
+    Each is opened from the root by one step after the other and never through a link, so no exchange of a directory for a link
+    leads out of the tree. What is gone when its turn comes is left out.
+    """
+    top, todo = os.open(root, DIRECTORY), [""]
+    try:
+        while todo:
+            path = todo.pop()
+            try:
+                descriptor = open_folder(top, path)
+            except OSError as error:
+                if path and error.errno in GONE:
+                    continue
+                raise
+            try:
+                with os.scandir(descriptor) as found:
+                    folder = Folder(path, descriptor, sorted(found, key=lambda entry: entry.name))
+                yield folder
+            finally:
+                os.close(descriptor)
+            inner = (entry.name for entry in reversed(folder.entries) if entry.is_dir(follow_symlinks=False))
+            todo += [folder.inner(name) for name in inner]
+    finally:
+        os.close(top)
+
+
+def open_folder(top: int, path: str) -> int:
+    """The directory at this path below `top`, without a link on the way; "" is another descriptor of `top` itself."""
+    current = os.open(".", DIRECTORY, dir_fd=top)
+    for part in path.split("/") if path else ():
+        try:
+            below = os.open(part, DIRECTORY, dir_fd=current)
+        finally:
+            os.close(current)
+        current = below
+    return current

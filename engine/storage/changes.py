@@ -1,20 +1,24 @@
 """What a container's file system has that its image has not, and the other way round.
 
     overlay   the upper directory is walked, and nothing else: its whiteouts, its opaque directories, and what it holds
-    vfs       both trees are walked side by side
+    vfs       both trees are walked side by side: a whole tree is like an upper directory whose root hides all below it
 
 A directory is *changed* when its own attributes are, or when something in it was added, changed or deleted. A file that was
-opened for writing and left as it was is no change: its size, owner, mode and time are those of the image's.
+opened for writing and left as it was is no change, although overlayfs has made a copy of it.
 """
 
+import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
+from podlink.engine.linux.trees import Folder, folders
 from podlink.engine.oci.layer.hiding import OPAQUE, is_whiteout
+from podlink.engine.storage.compare import Seen, differ
 
 
 class Kind(StrEnum):
@@ -27,17 +31,21 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Change:
-    """path: from `/`, without it for the root itself; bytes that are no UTF-8 are escaped as os.fsdecode does."""
+    """path: from `/`; bytes that are no UTF-8 are escaped as os.fsdecode does.
+
+    inside: it is a directory, changed in nothing but what it holds.
+    """
 
     path: str
     kind: Kind
+    inside: bool = field(default=False, compare=False)
 
 
 class Below(Protocol):
     """The image's tree, seen without links being followed. Paths are relative and in bytes; b"" is the root."""
 
-    def status(self, path: bytes) -> os.stat_result | None:
-        """lstat(2); None where nothing is there."""
+    def find(self, path: bytes) -> Seen | None:
+        """What is there; None for nothing."""
         ...
 
     def names(self, path: bytes) -> set[bytes]:
@@ -51,12 +59,14 @@ class Plain:
     def __init__(self, root: bytes) -> None:
         self._root = root
 
-    def status(self, path: bytes) -> os.stat_result | None:
-        return _lstat(os.path.join(self._root, path))
+    def find(self, path: bytes) -> Seen | None:
+        place = os.path.join(self._root, path)
+        status = _lstat(place)
+        return Seen(place, status) if status else None
 
     def names(self, path: bytes) -> set[bytes]:
-        status = self.status(path)
-        return set(os.listdir(os.path.join(self._root, path))) if status and stat.S_ISDIR(status.st_mode) else set()
+        seen = self.find(path)
+        return set(os.listdir(seen.path)) if seen and stat.S_ISDIR(seen.status.st_mode) else set()
 
 
 class Stack:
@@ -65,8 +75,8 @@ class Stack:
     def __init__(self, roots: list[bytes]) -> None:
         self._roots = roots
 
-    def status(self, path: bytes) -> os.stat_result | None:
-        return next(self.statuses(path), None)
+    def find(self, path: bytes) -> Seen | None:
+        return next((Seen(os.path.join(root, path), status) for root, status in self._found(path)), None)
 
     def statuses(self, path: bytes) -> Iterator[os.stat_result]:
         """Of what each layer has there, topmost first, as far down as it shows through."""
@@ -103,84 +113,116 @@ class Stack:
                 return
 
 
-def of_upper(upper: bytes, below: Below) -> list[Change]:
+def of_upper(upper: Path, below: Below) -> list[Change]:
     """What the upper directory of an overlay says."""
-
-    def listed(path: bytes, hidden: bool) -> tuple[dict[bytes, os.stat_result], set[bytes]]:
-        folder = os.path.join(upper, path)
-        found = {name: os.lstat(os.path.join(folder, name)) for name in os.listdir(folder)}
-        here = {name: status for name, status in found.items() if not is_whiteout(status)}
-        gone = below.names(path) - set(here) if hidden else set(found) - set(here)
-        return here, gone
-
-    return sorted(_walk(b"", below, listed, lambda path: is_opaque(os.path.join(upper, path)), upper))
+    return sorted(_Walk(below).changes(upper))
 
 
-def of_tree(tree: bytes, below: Below) -> list[Change]:
-    """What differs between a whole tree and the image's."""
+def of_tree(tree: Path, below: Below, since: int) -> list[Change]:
+    """What differs between a whole tree and the image's.
 
-    def listed(path: bytes, hidden: bool) -> tuple[dict[bytes, os.stat_result], set[bytes]]:
-        folder = os.path.join(tree, path)
-        here = {name: os.lstat(os.path.join(folder, name)) for name in os.listdir(folder)}
-        return here, below.names(path) - set(here)
-
-    return sorted(_walk(b"", below, listed, lambda path: False, tree))
+    since: when it was like the image's. What has not changed since, by st_ctime_ns, is compared by its lstat(2) only.
+    """
+    return sorted(_Walk(below, whole=True, since=since).changes(tree))
 
 
-Listed = Callable[[bytes, bool], tuple[dict[bytes, os.stat_result], set[bytes]]]
+def linked(tree: Path, paths: Iterable[str]) -> set[str]:
+    """All names in the tree of the files that have these names, theirs too: hard links to what is otherwise as it was."""
+    wanted, names = set(paths), dict[tuple[int, int], set[str]]()
+    for folder in folders(tree):
+        for name, seen in _entries(folder).items():
+            if seen.status.st_nlink > 1 and not stat.S_ISDIR(seen.status.st_mode):
+                path = _shown(_join(os.fsencode(folder.path), name))
+                names.setdefault((seen.status.st_dev, seen.status.st_ino), set()).add(path)
+    return set[str]().union(*(group for group in names.values() if group & wanted))
 
 
-def _walk(path: bytes, below: Below, listed: Listed, opaque: Callable[[bytes], bool], root: bytes) -> Iterator[Change]:
-    """An explicit stack, not recursion: trees are as deep as their makers like."""
-    todo = [(path, opaque(path))]
-    touched: set[bytes] = set()
-    while todo:
-        folder, hidden = todo.pop()
-        here, gone = listed(folder, hidden)
+class _Walk:
+    """Looks at every directory of a container's tree.
+
+    covered: directories that hide what lies below them. touched: directories in which something differs; own: those that
+    differ themselves.
+    """
+
+    def __init__(self, below: Below, *, whole: bool = False, since: int = -1) -> None:
+        self._below = below
+        self._whole = whole
+        self._since = since
+        self._covered: set[bytes] = set()
+        self._touched: set[bytes] = set()
+        self._own: set[bytes] = set()
+
+    def changes(self, tree: Path) -> Iterator[Change]:
+        for folder in folders(tree):
+            yield from self._in(folder, os.fsencode(folder.path))
+        for path in self._touched | self._own:
+            if self._below.find(path) and (
+                path or path in self._own
+            ):  # the root only for itself: something in it is in all of them
+                yield Change(_shown(path), Kind.CHANGED, inside=path not in self._own)
+
+    def _in(self, folder: Folder, path: bytes) -> Iterator[Change]:
+        if not path:
+            self._look_at_root(folder)
+        hides = self._whole or os.path.dirname(path) in self._covered or is_opaque(folder.descriptor)
+        if hides:
+            self._covered.add(path)
+        found = _entries(folder)
+        here = {name: seen for name, seen in found.items() if self._whole or not is_whiteout(seen.status)}
+        gone = self._below.names(path) - here.keys() if hides else found.keys() - here.keys()
         for name in gone:
-            inner = _join(folder, name)
-            if below.status(inner) is not None:
-                touched.update(_prefixes(folder))
-                yield Change(_shown(inner), Kind.DELETED)
-        for name, status in here.items():
-            inner = _join(folder, name)
-            before = below.status(inner)
-            if before is None:
-                touched.update(_prefixes(folder))
-                yield Change(_shown(inner), Kind.ADDED)
-            elif not _same(status, before):
-                touched.update({*_prefixes(folder), inner} if stat.S_ISDIR(status.st_mode) else _prefixes(folder))
-                if not stat.S_ISDIR(status.st_mode):
-                    yield Change(_shown(inner), Kind.CHANGED)
-            if stat.S_ISDIR(status.st_mode):
-                todo.append((inner, hidden or opaque(inner)))
-    for each in touched - {b""}:
-        if below.status(each) is not None:
-            yield Change(_shown(each), Kind.CHANGED)
+            if self._below.find(_join(path, name)):
+                self._touched.update(_prefixes(path))
+                yield Change(_shown(_join(path, name)), Kind.DELETED)
+        for name, seen in here.items():
+            yield from self._compared(path, name, seen)
+
+    def _compared(self, path: bytes, name: bytes, seen: Seen) -> Iterator[Change]:
+        inner = _join(path, name)
+        before = self._below.find(inner)
+        if before is None:
+            self._touched.update(_prefixes(path))
+            yield Change(_shown(inner), Kind.ADDED)
+        elif differ(seen, before, whole=seen.status.st_ctime_ns > self._since):
+            self._touched.update(_prefixes(path))
+            if stat.S_ISDIR(seen.status.st_mode):
+                self._own.add(inner)
+            else:
+                yield Change(_shown(inner), Kind.CHANGED)
+
+    def _look_at_root(self, folder: Folder) -> None:
+        """Its mode and owner; its attributes are the driver's, which has made it."""
+        before = self._below.find(b"")
+        if before and differ(Seen(b"", os.fstat(folder.descriptor)), before, whole=False):
+            self._own.add(b"")
 
 
-def _same(one: os.stat_result, other: os.stat_result) -> bool:
-    """By what ls(1) would show. A directory's size and time change with its members, which are looked at themselves."""
-    if (one.st_mode, one.st_uid, one.st_gid) != (other.st_mode, other.st_uid, other.st_gid):
-        return False
-    if stat.S_ISDIR(one.st_mode):
-        return True
-    return (one.st_size, one.st_mtime_ns, one.st_rdev) == (other.st_size, other.st_mtime_ns, other.st_rdev)
+def _entries(folder: Folder) -> dict[bytes, Seen]:
+    """What is in it, save what went away since it was read."""
+    found = {}
+    for entry in folder.entries:
+        place = os.fsencode(f"/proc/self/fd/{folder.descriptor}/{entry.name}")
+        if status := _lstat(place):
+            found[os.fsencode(entry.name)] = Seen(place, status)
+    return found
 
 
-def is_opaque(path: bytes) -> bool:
-    """Whether a directory of a layer hides what lies below it."""
+def is_opaque(folder: bytes | int) -> bool:
+    """Whether a directory of a layer, at this path or open, hides what lies below it."""
     try:
-        return os.getxattr(path, OPAQUE, follow_symlinks=False) == b"y"
+        return os.getxattr(folder, OPAQUE, follow_symlinks=isinstance(folder, int)) == b"y"
     except OSError:
         return False
 
 
 def _lstat(path: bytes) -> os.stat_result | None:
+    """None where nothing is, and where nothing can be: no layer has paths that are too long for the kernel."""
     try:
         return os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            return None
+        raise
 
 
 def _prefixes(path: bytes) -> list[bytes]:

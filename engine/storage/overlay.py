@@ -140,7 +140,7 @@ class OverlayDriver(DirectoryDriver):
     def changes(self, container: str) -> list[Change]:
         below = Stack([os.fsencode(self.contents_of(layer)) for layer in self._visible(container)])
         with refusals(f"container {container}"):
-            return of_upper(os.fsencode(self.written(container)), below)
+            return of_upper(self.written(container), below)
 
     def written(self, container: str) -> Path:
         return self._existing(container) / "upper"

@@ -92,7 +92,8 @@ class VfsDriver(DirectoryDriver):
         layers = (path / "layers").read_text().split()
         below = Plain(os.fsencode(self.contents_of(layers[-1]))) if layers else Stack([])
         with refusals(f"container {container}"):
-            return of_tree(os.fsencode(self.written(container)), below)
+            made = (path / "made").stat().st_ctime_ns
+            return of_tree(path / self.contents, below, made)
 
     def written(self, container: str) -> Path:
         return self._existing(container) / self.contents

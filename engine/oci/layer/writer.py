@@ -1,156 +1,164 @@
-"""A directory tree as a tar stream (OCI image-spec, layer.md): PAX headers, in the order of the paths.
+"""A directory tree as a tar stream (OCI image-spec, layer.md): its members in the order of their directories.
 
 The tree may be a running container's, and its processes may exchange a directory for a link at any moment. So nothing is opened
 by a path: each directory is opened from the one above it and never through a link, and so are files.
 
-What a PAX header carries that a plain one can't: nanoseconds, attributes (`SCHILY.xattr.`), long and odd names, large IDs.
 A socket is left out: it means nothing without the process that made it.
 """
 
 import errno
 import os
 import stat
-import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO
 
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+from podlink.engine.linux.trees import DIRECTORY, GONE, folders, open_folder
+from podlink.engine.oci.layer.encode import END, encode, padding
+from podlink.engine.oci.layer.entry import Entry, Kind
+from podlink.engine.oci.layer.whiteouts import PREFIX
+
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-WHITEOUT = ".wh."
-OWN_ATTRIBUTES = ("trusted.overlay.", "user.overlay.", "security.selinux")
-"""The union's books, and the host's label: not the files' own."""
-GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
-"""What opening says of what went away, or became something else, since its folder was read."""
-
-
-class Target(Protocol):
-    """What a tar is written to."""
-
-    def write(self, data: bytes, /) -> int: ...
+PIECE = 1 << 20
+KINDS = {
+    stat.S_IFREG: Kind.FILE,
+    stat.S_IFDIR: Kind.DIRECTORY,
+    stat.S_IFLNK: Kind.SYMLINK,
+    stat.S_IFCHR: Kind.CHARACTER,
+    stat.S_IFBLK: Kind.BLOCK,
+    stat.S_IFIFO: Kind.FIFO,
+}
+DEVICES = (Kind.CHARACTER, Kind.BLOCK)
+NOT_THE_FILES = ("trusted.overlay.", "user.overlay.", "security.selinux")
+"""Attributes that are the union's books, and the host's label: not the files' own."""
 
 
 class Writer:
-    """Writes members; `close` writes the end mark. cancelled: asked now and then; what it raises ends the writing."""
+    """Writes members; `close` writes the end mark. cancelled: asked before each piece; what it raises ends the writing.
 
-    def __init__(self, root: Path, target: BinaryIO, cancelled: Callable[[], None] = lambda: None) -> None:
-        self._root = os.open(root, FOLDER)
-        self._tar = tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20)
-        self._names: dict[tuple[int, int], str] = {}
+    holes: keep them, as GNU tar does. Layers have none (layer.md: sparse files "lack consistent support across tar
+    implementations"), there a hole is so many zeros.
+    """
+
+    def __init__(
+        self, root: Path, target: BinaryIO, cancelled: Callable[[], None] = lambda: None, *, holes: bool = False
+    ) -> None:
+        self._root = root
+        self._top = os.open(root, DIRECTORY)
+        self._target = target
         self._cancelled = cancelled
+        self._holes = holes
+        self._names: dict[tuple[int, int], bytes] = {}
+        self._pending: list[bytes] = []
+        self._size = 0
+
+    def finish(self) -> None:
+        """Write the end mark."""
+        self._put(END)
+        self._flush()
 
     def close(self) -> None:
-        """Finish the archive."""
-        self._tar.close()
-        os.close(self._root)
+        """Let go of the tree."""
+        os.close(self._top)
 
     def whole(self) -> None:
-        """Every member of the tree."""
-        for name, folder, entry in self._walk():
-            self._add(name, folder, entry)
+        """The root and every member of the tree, a directory's all together: GNU tar sets its time as soon as others come."""
+        for folder in folders(self._root):
+            self._add(folder.path, folder.descriptor, ".")
+            for entry in folder.entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    self._add(folder.inner(entry.name), folder.descriptor, entry.name)
 
     def some(self, paths: Iterable[str]) -> None:
-        """These members (from `/`), each with what is known of itself and without what is in it."""
+        """These members (from `/`, which is the root), each with what is known of itself and without what is in it."""
         for path in paths:
-            *parts, last = path.strip("/").split("/")
+            above, _, name = path.strip("/").rpartition("/")
             with _going():
-                folder = self._open(parts)
+                folder = open_folder(self._top, above)
                 try:
-                    self._add(path.strip("/"), folder, last)
+                    self._add(path.strip("/"), folder, name or ".")
                 finally:
                     os.close(folder)
 
     def whiteout(self, path: str) -> None:
         """A mark that the layers below have this and it is gone (layer.md, "Whiteouts")."""
-        folder, _, name = path.strip("/").rpartition("/")
-        info = tarfile.TarInfo(f"{folder}/{WHITEOUT}{name}" if folder else WHITEOUT + name)
-        info.mode = 0o600
-        self._tar.addfile(info)
+        above, slash, name = os.fsencode(path.strip("/")).rpartition(b"/")
+        self._put(encode(Entry(name=above + slash + PREFIX + name, kind=Kind.FILE, mode=0o600, uid=0, gid=0, mtime=0)))
 
-    def _open(self, parts: list[str]) -> int:
-        """A directory of the tree, by one step after the other."""
-        current = os.dup(self._root)
-        for part in parts:
-            try:
-                below = os.open(part, FOLDER, dir_fd=current)
-            finally:
-                os.close(current)
-            current = below
-        return current
-
-    def _walk(self) -> Iterator[tuple[str, int, str]]:
-        """Name in the archive, open directory, name in it; a directory before its members, siblings in order."""
-        stack = [("", os.dup(self._root), iter(sorted(os.listdir(self._root))))]
-        try:
-            while stack:
-                prefix, folder, names = stack[-1]
-                name = next(names, None)
-                if name is None:
-                    os.close(stack.pop()[1])
-                    continue
-                yield prefix + name, folder, name
-                with _going():  # it may be no directory, or gone since
-                    inner = os.open(name, FOLDER, dir_fd=folder)
-                    stack.append((prefix + name + "/", inner, iter(sorted(os.listdir(inner)))))
-        finally:
-            for _, folder, _ in stack:
-                os.close(folder)
-
-    def _add(self, name: str, folder: int, entry: str) -> None:
+    def _add(self, path: str, folder: int, name: str) -> None:
         """One member; nothing where it went away just now."""
         self._cancelled()
         with _going():
-            status = os.lstat(entry, dir_fd=folder)
-            file = os.open(entry, FILE, dir_fd=folder) if stat.S_ISREG(status.st_mode) else -1
-            self._add_known(name, folder, entry, status, file)
+            status = os.lstat(name, dir_fd=folder)
+            if stat.S_ISREG(status.st_mode):
+                file = os.open(name, FILE, dir_fd=folder)
+                try:
+                    self._add_file(os.fsencode(path), file)
+                finally:
+                    os.close(file)
+            elif (kind := KINDS.get(stat.S_IFMT(status.st_mode))) and not self._linked(os.fsencode(path), status):
+                link = os.fsencode(os.readlink(name, dir_fd=folder)) if kind is Kind.SYMLINK else b""
+                device = (os.major(status.st_rdev), os.minor(status.st_rdev)) if kind in DEVICES else (0, 0)
+                attributes = attributes_of(f"/proc/self/fd/{folder}/{name}")
+                self._put(encode(_entry(os.fsencode(path), kind, status, attributes, link=link, device=device)))
 
-    def _add_known(self, name: str, folder: int, entry: str, status: os.stat_result, file: int) -> None:
-        try:
-            status = os.fstat(file) if file >= 0 else status
-            if stat.S_ISSOCK(status.st_mode):
-                return
-            info = self._described(name, status, folder, entry)
-            if info.type == tarfile.REGTYPE and file >= 0:
-                self._tar.addfile(info, _Exactly(file, info.size))
-            else:
-                self._tar.addfile(info)
-        finally:
-            if file >= 0:
-                os.close(file)
+    def _add_file(self, path: bytes, file: int) -> None:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode) or self._linked(path, status):
+            return
+        segments = _segments(file, status) if self._holes else None
+        self._put(encode(_entry(path, Kind.FILE, status, attributes_of(file), size=status.st_size, segments=segments)))
+        stored = 0
+        for offset, length in ((0, status.st_size),) if segments is None else segments:
+            stored += length
+            self._copy(file, offset, length)
+        self._put(padding(stored))
 
-    def _described(self, name: str, status: os.stat_result, folder: int, entry: str) -> tarfile.TarInfo:
-        info = tarfile.TarInfo(name)
-        info.mode, info.uid, info.gid = stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
-        seconds, fraction = divmod(status.st_mtime_ns, 10**9)
-        info.mtime = seconds
-        records = {"mtime": f"{seconds}.{fraction:09}"} if fraction else {}
-        key = (status.st_dev, status.st_ino)
-        if not stat.S_ISDIR(status.st_mode) and status.st_nlink > 1 and key in self._names:
-            info.type, info.linkname, info.pax_headers = tarfile.LNKTYPE, self._names[key], records
-            return info
-        self._names.setdefault(key, name)
-        info.type = TYPES[stat.S_IFMT(status.st_mode)]
-        if info.type == tarfile.SYMTYPE:
-            info.linkname = os.readlink(entry, dir_fd=folder)
-        elif info.type == tarfile.REGTYPE:
-            info.size = status.st_size
-        elif info.type in (tarfile.CHRTYPE, tarfile.BLKTYPE):
-            info.devmajor, info.devminor = os.major(status.st_rdev), os.minor(status.st_rdev)
-        if info.type in (tarfile.REGTYPE, tarfile.DIRTYPE):
-            records |= _attributes(folder, entry)
-        info.pax_headers = records
-        return info
+    def _copy(self, file: int, offset: int, length: int) -> None:
+        """Just so many bytes, whatever becomes of the file while it is read: cut off, or filled up with zeros."""
+        while length:
+            wanted = min(length, PIECE)
+            data = os.pread(file, wanted, offset) or bytes(wanted)
+            self._put(data)
+            offset, length = offset + len(data), length - len(data)
+            if length:
+                self._cancelled()
+
+    def _linked(self, path: bytes, status: os.stat_result) -> bool:
+        """Whether this is one more name of a member that was written, and was written as that."""
+        if status.st_nlink < 2 or stat.S_ISDIR(status.st_mode):
+            return False
+        first = self._names.setdefault((status.st_dev, status.st_ino), path)
+        if first == path:
+            return False
+        self._put(encode(_entry(path, Kind.HARD_LINK, status, {}, link=first)))
+        return True
+
+    def _put(self, data: bytes) -> None:
+        """Small pieces are gathered: a system call for each would cost more than the rest."""
+        self._pending.append(data)
+        self._size += len(data)
+        if self._size >= PIECE:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._target.write(b"".join(self._pending))
+        self._pending.clear()
+        self._size = 0
 
 
-TYPES = {
-    stat.S_IFREG: tarfile.REGTYPE,
-    stat.S_IFDIR: tarfile.DIRTYPE,
-    stat.S_IFLNK: tarfile.SYMTYPE,
-    stat.S_IFCHR: tarfile.CHRTYPE,
-    stat.S_IFBLK: tarfile.BLKTYPE,
-    stat.S_IFIFO: tarfile.FIFOTYPE,
-}
+def _entry(path: bytes, kind: Kind, status: os.stat_result, attributes: dict[str, bytes], **more: Any) -> Entry:
+    return Entry(
+        name=path,
+        kind=kind,
+        mode=stat.S_IMODE(status.st_mode),
+        uid=status.st_uid,
+        gid=status.st_gid,
+        mtime=status.st_mtime_ns,
+        xattrs=attributes,
+        **more,
+    )
 
 
 @contextmanager
@@ -163,27 +171,33 @@ def _going() -> Iterator[None]:
             raise
 
 
-class _Exactly:
-    """A file of just so many bytes, whatever becomes of it while it is read: cut off, or filled up with zeros."""
+def _segments(file: int, status: os.stat_result) -> tuple[tuple[int, int], ...] | None:
+    """Where the data is between the holes (lseek(2), SEEK_DATA); None for a file without any."""
+    if status.st_blocks * 512 >= status.st_size:
+        return None
+    found, end = [], 0
+    while end < status.st_size:
+        try:
+            start = os.lseek(file, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # a hole up to the end
+                break
+            raise
+        end = min(os.lseek(file, start, os.SEEK_HOLE), status.st_size)
+        if start < end:
+            found.append((start, end - start))
+    if found == [(0, status.st_size)]:
+        return None
+    return tuple(found) if end == status.st_size and found else (*found, (status.st_size, 0))  # its end is said, as GNU tar does
 
-    def __init__(self, file: int, size: int) -> None:
-        self._file, self._left = file, size
 
-    def read(self, size: int = -1) -> bytes:
-        wanted = self._left if size < 0 else min(size, self._left)
-        data = os.read(self._file, wanted) if wanted else b""
-        data = data or bytes(wanted)
-        self._left -= len(data)
-        return data if len(data) == wanted else data + self.read(wanted - len(data))
-
-
-def _attributes(folder: int, entry: str) -> dict[str, str]:
-    """The extended attributes of a file or directory, as PAX records have them."""
-    path = f"/proc/self/fd/{folder}/{entry}"
-    found = {}
-    with suppress(OSError):
-        for name in os.listxattr(path, follow_symlinks=False):
-            if not name.startswith(OWN_ATTRIBUTES):
-                value = os.getxattr(path, name, follow_symlinks=False)
-                found[f"SCHILY.xattr.{name}"] = value.decode("utf-8", "surrogateescape")
+def attributes_of(file: int | str | bytes) -> dict[str, bytes]:
+    """The extended attributes that are the file's own: of an open file, or of what has this path, itself where it is a link."""
+    found: dict[str, bytes] = {}
+    follow = isinstance(file, int)
+    with suppress(OSError):  # a file system that has none
+        for name in os.listxattr(file, follow_symlinks=follow):
+            if not name.startswith(NOT_THE_FILES):
+                with suppress(OSError):  # taken away since
+                    found[name] = os.getxattr(file, name, follow_symlinks=follow)
     return found
