@@ -5,7 +5,6 @@ every path opened in a way that can't lead out (see `place`). Either way the str
 passes, to its very end.
 """
 
-import fcntl
 import hashlib
 import io
 import json
@@ -30,8 +29,6 @@ from podlink.engine.oci.layer.whiteouts import Whiteouts
 
 HOME = str(Path(podlink.__file__).absolute().parent.parent)
 SCRIPT = f"import sys; sys.path.append({HOME!r}); from podlink.engine.oci.layer.jail import main; main()"
-PIPE = 2**20
-"""Bytes that the pipe to the process holds, where its user may have so many (pipe(7)): fewer changes from one to the other."""
 ENVIRONMENT = {"LC_ALL": "C"}
 """Nothing else: any other locale would have libc look for catalogues and character sets, and in the jail those are the
 layer's.
@@ -119,8 +116,6 @@ def _in_jail(measured: Measured, path: Path, whiteouts: Whiteouts, limits: Limit
 def _feed(child: subprocess.Popen[bytes], measured: Measured) -> None:
     """Write the stream to the process, until it hangs up because it has seen enough."""
     assert child.stdin is not None
-    with suppress(OSError):
-        fcntl.fcntl(child.stdin, fcntl.F_SETPIPE_SZ, PIPE)
     with suppress(BrokenPipeError):
         while data := measured.read(PIECE):
             view = memoryview(data)
