@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from podlink import Engine
+from podlink.api.podman.images import HANDLERS
+from podlink.api.varlink.service import Call
+from podlink.engine.cancel import NEVER
 from podlink.engine.errors import ImageNotFound, InvalidArchive, InvalidRequest, NotHonoured
 from podlink.engine.oci.digest import Digest
 
@@ -191,3 +194,20 @@ def test_what_is_not_here_can_not_go_out(engine: Engine, tmp_path: Path) -> None
 def test_several_names_are_for_docker_archives_only(engine: Engine, image: str, tmp_path: Path) -> None:
     with pytest.raises(NotHonoured, match="tags"):
         engine.images.export("small", f"dir:{tmp_path}/x", tags=["example.org/app:2"])
+
+
+def test_the_methods_of_the_interface_answer_the_id(engine: Engine, image: str, tmp_path: Path) -> None:
+    def call(method: str, **arguments: Any) -> Any:
+        return HANDLERS[method](engine.host, Call(method, False, False, NEVER), arguments)
+
+    pushed, exported = f"dir:{tmp_path}/pushed", f"oci-archive:{tmp_path}/out.tar:v1"
+    assert call("PushImage", name="small", tag=pushed, tlsverify=False) == {"image": image}
+    assert call("ExportImage", name="small", destination=exported, compress=False, tags=[]) == {"image": image}
+    assert call("PullImage", name=pushed) == call("PullImage", name=exported) == {"id": image}
+    assert sorted(path.name for path in (tmp_path / "pushed").iterdir())[-2:] == ["manifest.json", "version"]
+
+
+def test_an_image_without_a_name_needs_one_to_be_pushed(engine: Engine, busybox_tar: Path) -> None:
+    image = engine.images.import_image(str(busybox_tar))
+    with pytest.raises(InvalidRequest, match="no name"):
+        engine.images.push(image)

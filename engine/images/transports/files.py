@@ -10,6 +10,7 @@ is read into memory is bounded.
 import io
 import os
 import posixpath
+import stat
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -164,12 +165,13 @@ class _Part(io.RawIOBase):
 def _plain(path: Path, scratch: Path) -> Iterator[BinaryIO]:
     """The archive without its compression: a compressed one is unpacked into a nameless file first, to be read in any order."""
     try:
-        file = path.open("rb")
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)  # a FIFO is not waited for
     except OSError as error:
         raise InvalidRequest(f"{path}: {error.strerror}; give the path of an archive") from None
-    with file:
-        if not path.is_file():
-            raise InvalidRequest(f"{path}: it is not a file")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InvalidRequest(f"{path}: it is not a file; give the path of an archive")
+    with os.fdopen(descriptor, "rb") as file:
         if not compression_of(file.peek(LONGEST_MAGIC)[:LONGEST_MAGIC]):
             yield file
             return
