@@ -6,6 +6,7 @@ import sys
 
 from podlink.engine.app import open_host
 from podlink.engine.config import Config
+from podlink.engine.containers.commit import commit
 from podlink.engine.containers.create import create
 from podlink.engine.containers.pause import pause, unpause
 from podlink.engine.containers.remove import remove
@@ -23,6 +24,7 @@ VERBS = {
     "pause": lambda host: pause(host, "web"),
     "unpause": lambda host: unpause(host, "web"),
     "remove": lambda host: remove(host, "web"),
+    "commit": lambda host: commit(host, "web", "fresh"),
     "import": lambda host: import_image(host, sys.argv[4], "fresh"),
 }
 

@@ -47,6 +47,9 @@ def prepare(real: Any, verb: str) -> None:
     container = real.create(*LOOP, name="web")
     if verb != "start":
         container.start()
+    if verb == "commit":
+        upper = real.engine.host.storage.written(container.id)
+        (upper / "new").write_text("new")
     if verb == "unpause":
         container.pause()
     if verb == "remove":
@@ -99,3 +102,18 @@ def test_after_a_crash_in_an_import_the_next_engine_holds_no_layer_without_an_im
     for _, engine in crashes(real, "import", str(busybox_tar)):
         layers = {layer.chain for image in engine.host.state.images.all() for layer in image.layers}
         assert set(engine.host.storage.known()[0]) == layers
+
+
+def test_after_a_crash_in_a_commit_the_container_goes_on_and_nothing_half_done_is_left(real: Any) -> None:
+    for step, engine in crashes(real, "commit"):
+        whole(engine)
+        images = engine.host.state.images.all()
+        assert set(engine.host.storage.known()[0]) == {layer.chain for image in images for layer in image.layers}
+        assert {str(blob) for blob in engine.host.content.known()} == {layer.blob for image in images for layer in image.layers}
+        container = engine.containers.get("web")
+        frozen = [path.read_text() for path in Path("/sys/fs/cgroup/freezer").glob(f"*/{container.id}/freezer.state")]
+        assert container.summary().container.status == "running" and frozen in ([], ["THAWED\n"]), step
+        container.stop(5)
+        assert container.wait() == 0
+        if len(images) > 1:
+            engine.images.remove("fresh")

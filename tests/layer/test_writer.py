@@ -72,7 +72,9 @@ def picture(root: Path) -> dict[bytes, Any]:
             elif stat.S_ISLNK(status.st_mode):
                 content = os.readlink(place)
             same = first.setdefault(status.st_ino, place[len(top) :])
-            labels = {name: os.getxattr(place, name, follow_symlinks=False) for name in os.listxattr(place, follow_symlinks=False)}
+            labels = {
+                name: os.getxattr(place, name, follow_symlinks=False) for name in os.listxattr(place, follow_symlinks=False)
+            }
             found[place[len(top) :]] = (kept, content, same, labels)
     return found
 
