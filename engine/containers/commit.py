@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -10,7 +10,7 @@ from podlink.engine.cancel import NEVER, Cancel
 from podlink.engine.containers.changes import above, changes_of
 from podlink.engine.containers.export import cancelled
 from podlink.engine.containers.lifecycle import committing, locked, process_of
-from podlink.engine.errors import InvalidRequest, RuntimeFailed, StorageFailed
+from podlink.engine.errors import InvalidRequest, InvalidState, RuntimeFailed, StorageFailed
 from podlink.engine.host import Host
 from podlink.engine.images.lookup import find_image
 from podlink.engine.images.stack import keep, stack
@@ -79,7 +79,8 @@ def _still(host: Host, container: Container, pause: bool) -> Iterator[None]:
     mark = committing(host, container.id)
     mark.touch()
     try:
-        host.runtime.pause(container.id)
+        with suppress(InvalidState):  # one that is just ending writes nothing more
+            host.runtime.pause(container.id)
         yield
     finally:
         _resume(host, container)

@@ -118,7 +118,7 @@ class Runtime(Protocol):
         ...
 
     def pause(self, container: str) -> None:
-        """Freeze every process of the container (cgroup freezer)."""
+        """Freeze every process of the container (cgroup freezer). Raises InvalidState where it has ended, or is just ending."""
         ...
 
     def resume(self, container: str) -> None:

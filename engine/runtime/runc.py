@@ -25,7 +25,7 @@ from functools import cached_property
 from pathlib import Path
 
 from podlink.engine import trace
-from podlink.engine.errors import EngineUnavailable, RuntimeFailed
+from podlink.engine.errors import EngineUnavailable, InvalidState, RuntimeFailed
 from podlink.engine.linux import cgroups, proc, process
 from podlink.engine.linux.watch import Watcher
 from podlink.engine.runtime import exits, listener
@@ -195,9 +195,13 @@ class RuncRuntime:
                 cgroups.thaw(cgroup)  # version 1 keeps even SIGKILL from a frozen process
 
     def pause(self, container: str) -> None:
-        init = self.running(container)
+        if (found := self.running(container)) is None:
+            raise InvalidState(f"cannot pause container {container[:12]}: it does not run")
         with _refusals(f"container {container[:12]} can't be paused"):
-            cgroups.freeze(self._cgroup(container), lambda: init is None or proc.is_ending(init[1].pid))
+            try:
+                cgroups.freeze(self._cgroup(container), lambda: proc.is_ending(found[1].pid))
+            except ProcessLookupError:
+                raise InvalidState(f"cannot pause container {container[:12]}: it is just ending") from None
 
     def resume(self, container: str) -> None:
         with _refusals(f"container {container[:12]} can't be resumed"):

@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from podlink.engine.errors import EngineUnavailable, RuntimeFailed
+from podlink.engine.errors import EngineUnavailable, InvalidState, RuntimeFailed
 from podlink.engine.runtime import exits
 from podlink.engine.runtime.base import Launch, Process, ProcessInfo, Wakeup
 from podlink.engine.runtime.emulator import figures, programs, signals
@@ -203,7 +203,7 @@ class EmulatorRuntime:
     def pause(self, container: str) -> None:
         run = self._runs.get(container)
         if run is None:
-            raise RuntimeFailed(f"container {container[:12]} can't be paused: it does not run")
+            raise InvalidState(f"cannot pause container {container[:12]}: it does not run")
         run.freeze(True)
 
     def resume(self, container: str) -> None:
