@@ -190,7 +190,7 @@ def _settle_driver(config: Config) -> None:
 def _storage(config: Config) -> StorageDriver:
     if config.storage_driver == "overlay":
         return OverlayDriver(config.root / "overlay")
-    return VfsDriver(config.root / "vfs")
+    return VfsDriver(config.root / "vfs", owners=config.runtime != "emulator")
 
 
 def _runtime(config: Config) -> Runtime:

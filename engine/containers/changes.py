@@ -4,7 +4,7 @@ import posixpath
 from collections.abc import Iterable
 
 from podlink.engine.host import Host
-from podlink.engine.oci.spec.mounts import mounts
+from podlink.engine.oci.spec.mounts import MARK, mounts
 from podlink.engine.state.containers import Container
 from podlink.engine.storage.changes import Change, Kind
 
@@ -16,7 +16,7 @@ def list_changes(host: Host, name: str) -> list[Change]:
 
 def changes_of(host: Host, container: Container) -> list[Change]:
     """Without what the runtime made for its own mounts: those places hold nothing of the container's."""
-    places = {mount.destination for mount in mounts(container.config, host.facts.cgroup_version)}
+    places = {mount.destination for mount in mounts(container.config, host.facts.cgroup_version)} | {MARK}
     return without(host.storage.changes(container.id), places)
 
 

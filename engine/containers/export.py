@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -49,15 +49,17 @@ def visible(host: Host, name: str) -> Iterator[Path]:
     The lock is held for one that does not run, so that nobody starts or removes it meanwhile. Of one that runs it is not: whether
     it is still there is asked at the end, for what is being removed is no longer whole.
     """
-    with locked(host, name) as container:
-        root = host.storage.mount(container.id)
+    with locked(host, name) as container, ExitStack() as views:
         if container.status not in LIVE:
             try:
-                yield root
+                yield host.storage.mount(container.id)
             finally:
                 host.storage.unmount(container.id)
             return
-    yield root
+        root = views.enter_context(host.storage.seen(container.id))
+        kept = views.pop_all()
+    with kept:
+        yield root
     with locked(host, container.id):
         pass
 

@@ -29,6 +29,8 @@ def make_volumes(host: Host, container: str, config: ContainerConfig, undo: Exit
         if not data.is_relative_to(host.directory(container)):
             undo.callback(_remove_unused, data)
         data.mkdir(parents=True, mode=0o755, exist_ok=True)
+        if (maps := config.id_maps()) and os.geteuid() == 0:
+            os.chown(data, *maps.root())
         sync_directory(data.parent)
 
 

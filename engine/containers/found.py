@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from podlink.engine.containers.limits import settle_limits, settle_oom_score, settle_rlimits
+from podlink.engine.containers.mappings import settle_users
 from podlink.engine.containers.modes import settle_mode
 from podlink.engine.containers.request import CreateRequest
 from podlink.engine.containers.security import Confinement, settle_confinement
 from podlink.engine.containers.volumes import declared, find_devices, image_volumes, parse_tmpfs, parse_volumes, refuse_clashes
 from podlink.engine.host import Host
-from podlink.engine.oci.spec.values import Device, Resources, Rlimit, Tmpfs, Volume
+from podlink.engine.oci.spec.values import Device, IDRange, Resources, Rlimit, Tmpfs, Volume
 
 VOLUMES = "volumes"
 """Below the root: named volumes. Below a container's directory: its anonymous ones."""
@@ -31,11 +32,15 @@ class Found:
     volumes: tuple[Volume, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
     devices: tuple[Device, ...] = ()
+    userns_mode: str = "host"
+    uid_map: tuple[IDRange, ...] = ()
+    gid_map: tuple[IDRange, ...] = ()
 
 
 def find_named(host: Host, request: CreateRequest, image: Mapping[str, Any], container: str) -> Found:
     """image: the `config` object of the image configuration. Raises InvalidRequest and NotHonoured, naming the field."""
     volumes, tmpfs = _mounts(host, request, image, container)
+    userns_mode, maps = settle_users(host, request)
     return Found(
         resources=settle_limits(request.resources, host.facts),
         rlimits=settle_rlimits(request.resources.ulimit, host.facts),
@@ -47,6 +52,9 @@ def find_named(host: Host, request: CreateRequest, image: Mapping[str, Any], con
         volumes=tuple(volumes),
         tmpfs=tuple(tmpfs),
         devices=find_devices(request.devices),
+        userns_mode=userns_mode,
+        uid_map=maps.uids if maps else (),
+        gid_map=maps.gids if maps else (),
     )
 
 

@@ -1,4 +1,4 @@
-"""Whose namespaces a container has: `pid_mode`, `ipc_mode`, `uts_mode`, each
+"""Whose namespaces a container has: `pid_mode`, `ipc_mode`, `uts_mode`, `userns_mode`, each
 
     private           its own (nothing said means this)
     host              the host's
@@ -68,7 +68,7 @@ def joined(mode: str) -> str:
 
 def dependencies(config: ContainerConfig) -> list[str]:
     """The IDs of the containers whose namespaces this one shares."""
-    modes = (config.pid_mode, config.ipc_mode, config.uts_mode, config.net_mode)
+    modes = (config.pid_mode, config.ipc_mode, config.uts_mode, config.net_mode, config.userns_mode)
     return list(dict.fromkeys(which for mode in modes if (which := joined(mode))))
 
 

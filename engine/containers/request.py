@@ -132,7 +132,8 @@ HONOURED = frozenset(
     | {"net_mode", "network", "privileged", "quiet", "readonly_rootfs", "resources", "rm", "stop_signal", "stop_timeout"}
     | {"user", "work_dir", "args", "group_add", "no_new_privs", "apparmor_profile", "seccomp_profile_path", "security_opts"}
     | {"mount_label", "process_label", "pid_mode", "ipc_mode", "uts_mode", "volumes", "tmpfs", "devices", "shm_dir", "sys_ctl"}
-    | {"builtin_imgvolumes", "image_volume_type", "cgroup_parent"}
+    | {"builtin_imgvolumes", "image_volume_type", "cgroup_parent", "userns_mode", "uidmap", "gidmap", "id_mappings"}
+    | {"subuidmap", "subgidmap", "subuidname", "subgidname", "conmon_pidfile"}
 )
 """The fields of CreateRequest that do what they say. The others are refused when they are asked for."""
 

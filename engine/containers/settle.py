@@ -4,6 +4,7 @@ import re
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from podlink.engine.containers.found import Found
@@ -80,6 +81,10 @@ def _of_the_host(request: CreateRequest, found: Found) -> dict[str, Any]:
         "volumes": found.volumes,
         "tmpfs": found.tmpfs,
         "devices": found.devices,
+        "userns_mode": found.userns_mode,
+        "uid_map": found.uid_map,
+        "gid_map": found.gid_map,
+        "conmon_pidfile": _pid_file(request.conmon_pidfile),
         "sysctls": dict(request.sys_ctl),
         "shm_size": _natural("resources.shm_size", request.resources.shm_size) or SHM_SIZE,
         "cgroup_parent": _cgroup(request.cgroup_parent),
@@ -92,6 +97,13 @@ def _cgroup(path: str) -> str:
     if {".", ".."} & set(parts) or "\0" in path or (path and not parts):
         raise InvalidRequest(f"cgroup_parent: {path!r} is not the path of a cgroup")
     return "/".join(parts)
+
+
+def _pid_file(path: str) -> str:
+    """A path that a file can have."""
+    if path and (not path.startswith("/") or "\0" in path or Path(path).is_dir() or not Path(path).parent.is_dir()):
+        raise InvalidRequest(f"conmon_pidfile: {path!r} is to be an absolute path of a file in a folder that is there")
+    return path
 
 
 def check_name(name: str) -> None:

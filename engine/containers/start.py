@@ -5,11 +5,13 @@ from pathlib import Path
 
 from podlink.engine.containers.fill import fill_volumes
 from podlink.engine.containers.lifecycle import locked, require
+from podlink.engine.containers.mappings import check_joined
+from podlink.engine.containers.mark import write_mark
 from podlink.engine.containers.modes import joined, namespace
-from podlink.engine.containers.users import resolve_user
+from podlink.engine.containers.users import check_mapped, resolve_user
 from podlink.engine.host import Host
 from podlink.engine.oci.spec.build import build
-from podlink.engine.oci.spec.values import Placement
+from podlink.engine.oci.spec.values import ContainerConfig, Placement
 from podlink.engine.runtime.base import Launch
 from podlink.engine.state.containers import Container
 
@@ -25,7 +27,7 @@ def start(host: Host, name: str) -> str:
         directory = host.directory(container.id)
         directory.mkdir(parents=True, exist_ok=True)
         undo.callback(host.storage.unmount, container.id)
-        rootfs = host.storage.mount(container.id)
+        rootfs = host.storage.mount(container.id, container.config.id_maps())
         fill_volumes(container.config, rootfs)
         undo.callback(host.network.detach, container.id)
         attachment = host.network.attach(container.id, container.config.net_mode)
@@ -45,12 +47,14 @@ def _launch(host: Host, container: Container, rootfs: Path, network: str) -> Lau
     placement = Placement(
         container=container.id,
         rootfs=rootfs,
-        user=resolve_user(rootfs, config.user, config.group_add),
+        user=check_mapped(resolve_user(rootfs, config.user, config.group_add), config.id_maps()),
         cgroup=f"/{config.cgroup_parent or host.config.cgroup_parent}/{container.id}",
         network=network,
         pid=namespace(host, "pid_mode", config.pid_mode, "pid"),
         ipc=namespace(host, "ipc_mode", config.ipc_mode, "ipc"),
         uts=namespace(host, "uts_mode", config.uts_mode, "uts"),
+        user_namespace=_user_namespace(host, config),
+        mark=str(write_mark(host, container)),
         shared_memory=host.runtime.shared_memory(joined(config.ipc_mode)),
     )
     return Launch(
@@ -60,4 +64,12 @@ def _launch(host: Host, container: Container, rootfs: Path, network: str) -> Lau
         directory=host.directory(container.id),
         spec=build(config, placement, host.facts),
         cleanup=(*host.cleanup, container.id),
+        pid_file=config.conmon_pidfile,
     )
+
+
+def _user_namespace(host: Host, config: ContainerConfig) -> str:
+    path = namespace(host, "userns_mode", config.userns_mode, "user")
+    if maps := config.id_maps():
+        check_joined(config.userns_mode, path, maps)
+    return path

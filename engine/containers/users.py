@@ -9,7 +9,7 @@ from pathlib import Path
 
 from podlink.engine.errors import InvalidRequest
 from podlink.engine.linux.safepath import read_inside
-from podlink.engine.oci.spec.values import User
+from podlink.engine.oci.spec.values import IDMaps, User
 
 LIMIT = 4 * 2**20
 HIGHEST_ID = 2**32 - 2
@@ -22,6 +22,19 @@ def resolve_user(rootfs: Path, text: str, more: Sequence[str] = ()) -> User:
     user = find_user(text, passwd, groups)
     added = {_group(name, groups, "group_add") for name in more}
     return replace(user, additional_gids=tuple(sorted({*user.additional_gids, *added})))
+
+
+def check_mapped(user: User, maps: IDMaps | None) -> User:
+    """The user, who is to be somebody in the container's user namespace. Raises InvalidRequest where an ID is not mapped."""
+    if maps:
+        kinds = (("uid", maps.uids, (user.uid,)), ("gid", maps.gids, (user.gid, *user.additional_gids)))
+        for kind, ranges, numbers in kinds:
+            for number in numbers:
+                if not any(each.inside <= number < each.inside + each.size for each in ranges):
+                    raise InvalidRequest(
+                        f"user: {kind} {number} is not mapped to the host; widen {kind}map, or choose another user"
+                    )
+    return user
 
 
 def find_user(text: str, passwd: list[list[str]], groups: list[list[str]]) -> User:

@@ -160,4 +160,5 @@ def _device(source: str, inside: str, access: str, text: str) -> Device:
         uid=status.st_uid,
         gid=status.st_gid,
         access=access,
+        source=source if source != inside else "",
     )

@@ -78,10 +78,14 @@ def mount(fstype: str, source: str, target: Path, options: str) -> None:
     trace.ran("mount", "-t", fstype, source, "-o", options, target)
 
 
-def mount_from(directory: Path, fstype: str, source: str, target: Path, options: str) -> None:
+def mount_from(
+    directory: Path, fstype: str, source: str, target: Path, options: str, owner: tuple[int, int] | None = None
+) -> None:
     """The same, with `directory` as the working directory, from which relative paths in the options start.
 
     A working directory is the whole process's. So this is done in a thread that first takes one of its own (CLONE_FS).
+    owner: as whom (user, group) overlayfs is to make what it makes for itself. On an idmapped mount, root of the host is nobody
+    and may make nothing (EOVERFLOW).
     """
     failed: list[Exception] = []
 
@@ -89,6 +93,8 @@ def mount_from(directory: Path, fstype: str, source: str, target: Path, options:
         try:
             syscalls.unshare(syscalls.CLONE_FS)
             os.chdir(directory)
+            if owner:
+                _become(*owner)
             syscalls.mount(source, target, fstype, 0, options)
         except Exception as error:
             failed.append(error)
@@ -99,6 +105,29 @@ def mount_from(directory: Path, fstype: str, source: str, target: Path, options:
     if failed:
         raise failed[0]
     trace.ran("cd", directory, "&&", "mount", "-t", fstype, source, "-o", options, target)
+
+
+def _become(uid: int, gid: int) -> None:
+    """Let this thread make files as somebody else, with all the rights that it had: setfsuid(2) takes some away."""
+    permitted = re.search(r"^CapPrm:\s*([0-9a-f]+)$", Path("/proc/thread-self/status").read_text(), re.MULTILINE)
+    syscalls.setfsgid(gid)
+    syscalls.setfsuid(uid)
+    if permitted:
+        syscalls.capset(int(permitted[1], 16))
+
+
+def mount_idmapped(source: Path, target: Path, userns: int, described: str) -> None:
+    """Show a directory a second time, its files owned by whom the user namespace maps their owners to: mount_setattr(2).
+
+    The disk keeps what it has. described: the mappings, as `X-mount.idmap` of mount(8) has them.
+    """
+    tree = syscalls.open_tree(source)
+    try:
+        syscalls.mount_setattr(tree, syscalls.MOUNT_ATTR_IDMAP, userns)
+        syscalls.move_mount(tree, target)
+    finally:
+        os.close(tree)
+    trace.ran("mount", "--bind", "-o", f"X-mount.idmap={described}", source, target)
 
 
 def unmount(target: Path) -> None:

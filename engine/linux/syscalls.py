@@ -17,6 +17,16 @@ MNT_DETACH = 0x2
 UMOUNT_NOFOLLOW = 0x8
 
 CLONE_FS = 0x200
+CLONE_NEWUSER = 0x10000000
+
+SYS_OPEN_TREE = 428
+SYS_MOVE_MOUNT = 429
+SYS_MOUNT_SETATTR = 442
+AT_FDCWD = -100
+AT_EMPTY_PATH = 0x1000
+OPEN_TREE_CLONE = 0x1
+MOVE_MOUNT_F_EMPTY_PATH = 0x4
+MOUNT_ATTR_IDMAP = 0x100000
 
 SYS_OPENAT2 = 437
 RESOLVE_NO_MAGICLINKS = 0x02
@@ -51,6 +61,44 @@ def umount2(target: Path, flags: int = 0) -> None:
 def unshare(flags: int) -> None:
     """unshare(2), for the calling thread."""
     checked(libc.unshare(flags))
+
+
+def setns(descriptor: int, kind: int) -> None:
+    """setns(2), for the calling thread. kind: CLONE_NEW…; a user namespace is entered by a process of one thread only."""
+    checked(libc.setns(descriptor, kind))
+
+
+def setfsuid(uid: int) -> None:
+    """setfsuid(2), for the calling thread: as whom it makes files. It takes the rights over files off the effective set."""
+    libc.setfsuid(ctypes.c_uint32(uid))
+    if libc.setfsuid(ctypes.c_uint32(-1)) != uid:  # the call itself never says no
+        raise PermissionError(errno.EPERM, "setfsuid", str(uid))
+
+
+def setfsgid(gid: int) -> None:
+    """setfsgid(2), for the calling thread."""
+    libc.setfsgid(ctypes.c_uint32(gid))
+    if libc.setfsgid(ctypes.c_uint32(-1)) != gid:
+        raise PermissionError(errno.EPERM, "setfsgid", str(gid))
+
+
+def open_tree(path: Path) -> int:
+    """open_tree(2), OPEN_TREE_CLONE: a descriptor of a copy of the mount, from this directory down, that is mounted nowhere."""
+    flags = ctypes.c_uint(OPEN_TREE_CLONE | os.O_CLOEXEC)
+    return checked(libc.syscall(ctypes.c_long(SYS_OPEN_TREE), AT_FDCWD, bytes(path), flags), path)
+
+
+def move_mount(descriptor: int, target: Path) -> None:
+    """move_mount(2): mount here what `open_tree` answered."""
+    flags = ctypes.c_uint(MOVE_MOUNT_F_EMPTY_PATH)
+    checked(libc.syscall(ctypes.c_long(SYS_MOVE_MOUNT), descriptor, b"", AT_FDCWD, bytes(target), flags), target)
+
+
+def mount_setattr(descriptor: int, attributes: int, userns: int = 0) -> None:
+    """mount_setattr(2), to set attributes of a mount. userns: a user namespace, whose mappings MOUNT_ATTR_IDMAP takes over."""
+    how = struct.pack("=QQQQ", attributes, 0, 0, userns)
+    flags = ctypes.c_uint(AT_EMPTY_PATH)
+    checked(libc.syscall(ctypes.c_long(SYS_MOUNT_SETATTR), descriptor, b"", flags, how, ctypes.c_size_t(len(how))))
 
 
 def syncfs(descriptor: int) -> None:

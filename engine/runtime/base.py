@@ -40,6 +40,7 @@ class Launch:
     rootfs: the mounted root file system. directory: where the log and the exit record go.
     spec: the OCI runtime-spec configuration, whose `root.path` is `rootfs`.
     cleanup: argv that undoes what the host still holds after the exit, for when no engine is there to do it.
+    pid_file: where whoever watches over the run leaves its own PID; empty is nowhere.
     """
 
     container: str
@@ -48,6 +49,7 @@ class Launch:
     directory: Path
     spec: Mapping[str, Any]
     cleanup: Sequence[str] = ()
+    pid_file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,7 @@ class Bundles:
             directory=str(launch.directory.absolute()),
             runroot=str(self._runroot.absolute()),
             cleanup=list(launch.cleanup),
+            pid_file=launch.pid_file,
         )
         records.write_orders(bundle, orders)
         return lock

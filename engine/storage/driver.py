@@ -11,11 +11,13 @@ its chain ID (64 hex digits; OCI image-spec, "Layer ChainID"), a container by it
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 from podlink.engine.oci.layer.whiteouts import Whiteouts
+from podlink.engine.oci.spec.values import IDMaps
 from podlink.engine.storage.changes import Change
 
 __all__ = ["Staging", "StorageDriver", "Whiteouts"]
@@ -69,8 +71,19 @@ class StorageDriver(Protocol):
         """Make the writable layer of a container over these layers (base first)."""
         ...
 
-    def mount(self, container: str) -> Path:
-        """Make the container's root file system visible; the answer is where. Again answers the same."""
+    def mount(self, container: str, maps: IDMaps | None = None) -> Path:
+        """Make the container's root file system visible; the answer is where. Again answers the same.
+
+        maps: its files are to belong to the host's IDs that these map the container's to. On the disk they have the container's.
+        """
+        ...
+
+    def maps_owners(self) -> str:
+        """Why `mount` can't map owners here; empty where it can."""
+        ...
+
+    def seen(self, container: str) -> AbstractContextManager[Path]:
+        """The root file system of one that is mounted, with the container's own IDs, to be read while the block lasts."""
         ...
 
     def unmount(self, container: str) -> None:

@@ -19,8 +19,8 @@ another disk still works.
 """
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -29,7 +29,8 @@ from podlink.engine.linux import mounts, trees
 from podlink.engine.linux.mounts import escaped
 from podlink.engine.oci.layer.hiding import OPAQUE
 from podlink.engine.oci.layer.whiteouts import Whiteouts
-from podlink.engine.storage import probe
+from podlink.engine.oci.spec.values import IDMaps
+from podlink.engine.storage import idmapped, probe
 from podlink.engine.storage.changes import Change, Stack, of_upper
 from podlink.engine.storage.directories import DirectoryDriver, copy_attributes
 from podlink.engine.storage.driver import Staging
@@ -98,28 +99,67 @@ class OverlayDriver(DirectoryDriver):
             sync_directory(path)
             self._rename(path, target)
 
-    def mount(self, container: str) -> Path:
+    def mount(self, container: str, maps: IDMaps | None = None) -> Path:
         path = self._existing(container)
-        merged, upper, work = path / "merged", path / "upper", path / "work"
         with refusals(f"container {container}: mount of its root"):
+            merged = idmapped.prepare(container, maps) if maps else path / "merged"
             there = mounts.mounted_at(merged)
             if there and there.fstype == "overlay" and f"/{container}/upper," in f"{there.options},":
                 return merged
             mounts.unmount(merged)
-            names = [self._named(layer) for layer in self._visible(container)]
-            absolute = ":".join(escaped(self._short / name) for name in names) or escaped(self._empty)
-            options = f"lowerdir={absolute},upperdir={escaped(upper)},workdir={escaped(work)},{OPTIONS}"
-            if len(options.encode()) < os.sysconf("SC_PAGESIZE"):
-                mounts.mount("overlay", "overlay", merged, options)
+            if maps:
+                with idmapped.store(container, self.root, maps) as store:
+                    self._mount_from(store / "l", container, merged, maps.root())
             else:
-                own = f"../containers/{container}"
-                options = f"lowerdir={':'.join(names)},upperdir={own}/upper,workdir={own}/work,{OPTIONS}"
-                mounts.mount_from(self._short, "overlay", "overlay", merged, options)
+                self._mount_at(container, merged)
         return merged
+
+    def _mount_at(self, container: str, merged: Path) -> None:
+        path = self._existing(container)
+        names = [self._named(layer) for layer in self._visible(container)]
+        absolute = ":".join(escaped(self._short / name) for name in names) or escaped(self._empty)
+        options = f"lowerdir={absolute},upperdir={escaped(path / 'upper')},workdir={escaped(path / 'work')},{OPTIONS}"
+        if len(options.encode()) < os.sysconf("SC_PAGESIZE"):
+            mounts.mount("overlay", "overlay", merged, options)
+        else:
+            self._mount_from(self._short, container, merged)
+
+    def _mount_from(self, short: Path, container: str, merged: Path, owner: tuple[int, int] | None = None) -> None:
+        """All paths being relative to the folder of short names, or to that of an idmapped mount of the whole root."""
+        names = [self._named(layer) for layer in self._visible(container)] or ["../empty"]
+        own = f"../containers/{container}"
+        options = f"lowerdir={':'.join(names)},upperdir={own}/upper,workdir={own}/work,{OPTIONS}"
+        mounts.mount_from(short, "overlay", "overlay", merged, options, owner)
+
+    def maps_owners(self) -> str:
+        return self._refusal
+
+    @cached_property
+    def _refusal(self) -> str:
+        with refusals(f"storage in {self.root}"), self._scratch() as path:
+            return probe.maps_owners(path, overlay=OPTIONS)
+
+    @contextmanager
+    def seen(self, container: str) -> Iterator[Path]:
+        """A mapped one is shown by a second overlay, that is only read: its upper directory on top of the layers."""
+        path = self._existing(container)
+        if not mounts.is_mounted(idmapped.rootfs(container)):
+            yield path / "merged"
+            return
+        with refusals(f"container {container}: a view of its root"), self._making() as scratch:
+            names = [self._named(layer) for layer in self._visible(container)] or ["../empty"]
+            options = f"lowerdir={':'.join((f'../containers/{container}/upper', *names))},{OPTIONS}"
+            mounts.mount_from(self._short, "overlay", "overlay", scratch, options)
+        try:
+            yield scratch
+        finally:
+            mounts.unmount(scratch)
+            self._drop(scratch)
 
     def unmount(self, container: str) -> None:
         with refusals(f"container {container}: unmount of its root"):
             mounts.unmount(self._container(container) / "merged")
+            idmapped.clear(container)
 
     def delete(self, container: str) -> None:
         self.unmount(container)
@@ -152,7 +192,7 @@ class OverlayDriver(DirectoryDriver):
             "LowerDir": ":".join(lowers or [str(self._empty)]),
             "UpperDir": str(path / "upper"),
             "WorkDir": str(path / "work"),
-            "MergedDir": str(path / "merged"),
+            "MergedDir": str(mapped if (mapped := idmapped.rootfs(container)).exists() else path / "merged"),
         }
 
     def _layers(self, container: str) -> list[str]:

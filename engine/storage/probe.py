@@ -2,11 +2,12 @@
 
 import os
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from podlink.engine.linux import mounts, syscalls
 from podlink.engine.linux.mounts import escaped
+from podlink.engine.storage import idmapped
 from podlink.engine.storage.durable import refusals
 
 NAMES = {
@@ -70,3 +71,27 @@ def native_overlay_diff(folder: Path, options: str) -> bool:
             return not any("trusted.overlay.redirect" in os.listxattr(each) for each in upper.iterdir())
         finally:
             mounts.unmount(merged)
+
+
+def maps_owners(folder: Path, overlay: str = "") -> str:
+    """Why a container's files can't be shown with other owners here; empty where they can. overlay: the options of one over them.
+
+    Tried as it is done: a folder shown with its owner mapped, an overlay on that, and a file made by whom it is mapped to.
+    """
+    owner = idmapped.SAMPLE.root()
+    with tempfile.TemporaryDirectory(dir=folder) as place, ExitStack() as undo:
+        plain, shown, merged = (Path(place, name) for name in ("plain", "shown", "merged"))
+        for each in (plain, shown, merged, plain / "lower", plain / "upper", plain / "work"):
+            each.mkdir()
+        try:
+            undo.callback(mounts.unmount, shown)
+            idmapped.show(plain, shown, idmapped.SAMPLE)
+            if overlay:
+                undo.callback(mounts.unmount, merged)
+                options = f"lowerdir=lower,upperdir=upper,workdir=work,{overlay}"
+                mounts.mount_from(shown, "overlay", "overlay", merged, options, owner)
+                if os.statvfs(merged).f_flag & os.ST_RDONLY:
+                    return "overlayfs can't write to an idmapped mount here; it takes Linux 5.19"
+        except OSError as error:
+            return f"idmapped mounts of {backing_filesystem(folder)} don't work here ({error.strerror}); they take Linux 5.19"
+    return ""

@@ -14,13 +14,15 @@ counts as all changed.
 
 import os
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 
-from podlink.engine.linux import trees
+from podlink.engine.linux import mounts, trees
 from podlink.engine.oci.layer.whiteouts import Whiteouts
-from podlink.engine.storage import probe
+from podlink.engine.oci.spec.values import IDMaps
+from podlink.engine.storage import idmapped, probe
 from podlink.engine.storage.changes import Change, Plain, Stack, of_tree
 from podlink.engine.storage.copy import copy_tree
 from podlink.engine.storage.directories import DirectoryDriver
@@ -39,6 +41,11 @@ class VfsDriver(DirectoryDriver):
     name = "vfs"
     whiteouts = Whiteouts.APPLY
     contents = "tree"
+
+    def __init__(self, root: Path, *, owners: bool = True) -> None:
+        """owners: whether files have owners that count. An emulated host knows none."""
+        super().__init__(root)
+        self._owners = owners
 
     def status(self) -> dict[str, str]:
         with refusals(f"storage in {self.root}"), self._scratch() as path:
@@ -63,14 +70,38 @@ class VfsDriver(DirectoryDriver):
             _next_tick((path / "made").stat().st_ctime_ns)
             self._publish(path, target)
 
-    def mount(self, container: str) -> Path:
-        """The copy itself: there is nothing to mount."""
-        return self._existing(container) / self.contents
+    def mount(self, container: str, maps: IDMaps | None = None) -> Path:
+        """The copy itself: there is nothing to mount. Where owners are mapped, an idmapped mount of it."""
+        tree = self._existing(container) / self.contents
+        if not (maps and self._owners):
+            return tree
+        with refusals(f"container {container}: mount of its root"):
+            place = idmapped.prepare(container, maps)
+            if not mounts.is_mounted(place):
+                idmapped.show(tree, place, maps)
+        return place
+
+    def maps_owners(self) -> str:
+        return self._refusal
+
+    @cached_property
+    def _refusal(self) -> str:
+        if not self._owners:
+            return ""
+        with refusals(f"storage in {self.root}"), self._scratch() as path:
+            return probe.maps_owners(path)
+
+    @contextmanager
+    def seen(self, container: str) -> Iterator[Path]:
+        yield self._existing(container) / self.contents
 
     def unmount(self, container: str) -> None:
-        """Nothing to do: what is not mounted stays."""
+        """Mostly nothing to do: what is not mounted stays."""
+        with refusals(f"container {container}: unmount of its root"):
+            idmapped.clear(container)
 
     def delete(self, container: str) -> None:
+        self.unmount(container)
         with refusals(f"container {container}"):
             self._bury(self._container(container))
 
@@ -99,7 +130,8 @@ class VfsDriver(DirectoryDriver):
         return self._existing(container) / self.contents
 
     def place(self, container: str) -> dict[str, str]:
-        return {"MergedDir": str(self._existing(container) / self.contents)}
+        tree = self._existing(container) / self.contents
+        return {"MergedDir": str(mapped if (mapped := idmapped.rootfs(container)).exists() else tree)}
 
     def _top(self, layers: Sequence[str]) -> Path | None:
         """The topmost layer, which has all below it in it."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -52,6 +52,7 @@ class Bench:
 def leftovers(config: Config) -> list[str]:
     """What an engine left on the host: mounts below its root, cgroups below its parent, processes that name its run directory."""
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(config.root) in line]
+    mounts += [str(path) for path in Path("/run/podlink-roots").glob("*") if (config.root / "containers" / path.name).exists()]
     cgroups = [
         str(path)
         for path in Path("/sys/fs/cgroup").glob(f"*/{config.cgroup_parent}/*")
@@ -88,9 +89,15 @@ def real(tmp_path: Path, busybox_tar: Path) -> Iterator[Bench]:
     yield from on_runc(tmp_path, busybox_tar)
 
 
-def on_runc(tmp_path: Path, busybox_tar: Path) -> Iterator[Bench]:
+@pytest.fixture(params=["overlay", "vfs"])
+def stored(request: pytest.FixtureRequest, tmp_path: Path, busybox_tar: Path) -> Iterator[Bench]:
+    """On runc, with each storage driver; the test is to be marked with what it needs."""
+    yield from on_runc(tmp_path, busybox_tar, request.param)
+
+
+def on_runc(tmp_path: Path, busybox_tar: Path, driver: Literal["overlay", "vfs"] = "overlay") -> Iterator[Bench]:
     parent = f"podlink-test-{os.getpid()}-{next(counter)}"
-    config = Config(root=tmp_path / "root", runroot=tmp_path / "run", cgroup_parent=parent)
+    config = Config(root=tmp_path / "root", runroot=tmp_path / "run", cgroup_parent=parent, storage_driver=driver)
     try:
         yield from _with_image(Bench(Engine.open(config), "runc", lambda: Engine.open(config), config), busybox_tar)
         assert leftovers(config) == []

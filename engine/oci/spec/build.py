@@ -20,7 +20,7 @@ import json
 from typing import Any
 
 from podlink.engine.oci.spec.capabilities import resolve
-from podlink.engine.oci.spec.devices import devices
+from podlink.engine.oci.spec.devices import made
 from podlink.engine.oci.spec.mounts import masked_paths, mounts, propagation, readonly_paths
 from podlink.engine.oci.spec.namespaces import namespaces
 from podlink.engine.oci.spec.process import process
@@ -41,7 +41,7 @@ def build(config: ContainerConfig, placement: Placement, host: HostFacts) -> dic
         "process": process(config, placement.user, granted),
         "root": {"path": str(placement.rootfs), "readonly": config.readonly_rootfs},
         **({"hostname": config.hostname or placement.container[:SHORT]} if placement.uts == "private" else {}),
-        "mounts": [mount.document() for mount in mounts(config, host.cgroup_version, placement.shared_memory)],
+        "mounts": [mount.document() for mount in mounts(config, host.cgroup_version, placement.shared_memory, placement.mark)],
         "linux": {
             "namespaces": namespaces(placement, host.cgroup_version, user=bool(config.uid_map)),
             "cgroupsPath": placement.cgroup,
@@ -70,13 +70,13 @@ def _mappings(ranges: tuple[IDRange, ...]) -> list[dict[str, int]]:
 
 def _open(config: ContainerConfig, host: HostFacts) -> dict[str, Any]:
     """A privileged container sees the host's devices, and nothing is masked or filtered: root on the host in all but name."""
-    return {"devices": devices((*host.devices, *config.devices))}
+    return {"devices": made(config, (*host.devices, *config.devices))}
 
 
 def _confined(config: ContainerConfig, host: HostFacts, held: tuple[str, ...]) -> dict[str, Any]:
     """Every other one is shown less than the kernel would show, and may call less than the kernel would answer."""
     parts: dict[str, Any] = {
-        "devices": devices(config.devices),
+        "devices": made(config, config.devices),
         "seccomp": _filter(config, host, held),
         "maskedPaths": masked_paths(config),
         "readonlyPaths": readonly_paths(config, host.cgroup_version),

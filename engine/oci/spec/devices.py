@@ -7,12 +7,19 @@ that were asked for.
 from collections.abc import Iterable
 from typing import Any
 
-from podlink.engine.oci.spec.values import Device
+from podlink.engine.oci.spec.values import ContainerConfig, Device
 
 DEFAULT = frozenset(
     ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/console"],
 )
 """Made by every runtime."""
+
+
+def made(config: ContainerConfig, found: Iterable[Device]) -> list[dict[str, Any]]:
+    """The nodes that the runtime is to make. In a user namespace nobody may make one: the host's are bound there, by the runtime
+    where the path is the same, else by a mount of ours (mounts.py).
+    """
+    return devices(device for device in found if not (config.uid_map and device.source))
 
 
 def devices(found: Iterable[Device]) -> list[dict[str, Any]]:

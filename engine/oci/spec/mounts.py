@@ -44,6 +44,7 @@ READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trig
 
 NO_PROGRAMS = ("nosuid", "noexec", "nodev")
 ALL = "ALL"
+MARK = "/run/.containerenv"
 TERMINAL_GROUP = 5
 """The group `tty` of every distribution: pseudo terminals belong to it."""
 
@@ -63,24 +64,29 @@ class Mount:
         return document | {"options": list(self.options)} if self.options else document
 
 
-def mounts(config: ContainerConfig, cgroup_version: int, shared_memory: str = "") -> list[Mount]:
+def mounts(config: ContainerConfig, cgroup_version: int, shared_memory: str = "", mark: str = "") -> list[Mount]:
     """Every mount of the container, in order. A privileged one may write to /sys and to its cgroup.
 
-    shared_memory: the directory that is its /dev/shm where it shares another's IPC namespace. Version 1 is shown with
-    `relatime` as the host has it; version 2 needs no more than a new view (its namespace hides the rest).
+    shared_memory: the directory that is its /dev/shm where it shares another's IPC namespace. mark: the file by which programs
+    see that they are in a container. Version 1 is shown with `relatime` as the host has it; version 2 needs no more than a new
+    view (its namespace hides the rest).
     """
     writable = "rw" if config.privileged else "ro"
     usual = [
-        Mount("/proc", "proc", "proc"),
+        _kernels("/proc", "proc", "proc", (), config, "pid_mode"),
         Mount("/dev", "tmpfs", "tmpfs", ("nosuid", "strictatime", "mode=755", "size=65536k")),
-        Mount("/dev/pts", "devpts", "devpts", _terminals()),
+        Mount("/dev/pts", "devpts", "devpts", _terminals(config)),
         _memory(config, shared_memory),
-        Mount("/dev/mqueue", "mqueue", "mqueue", NO_PROGRAMS),
-        Mount("/sys", "sysfs", "sysfs", (*NO_PROGRAMS, writable)),
+        *_queues(config),
+        _kernels("/sys", "sysfs", "sysfs", (*NO_PROGRAMS, writable), config, "net_mode"),
         Mount("/sys/fs/cgroup", "cgroup", "cgroup", (*NO_PROGRAMS, *(("relatime",) if cgroup_version == 1 else ()), writable)),
     ]
     asked = [Mount(each.destination, "tmpfs", "tmpfs", each.options) for each in config.tmpfs]
     asked += [Mount(each.destination, "bind", each.source, each.options) for each in config.volumes]
+    if config.uid_map:
+        asked += [Mount(each.path, "bind", each.source, ("bind",)) for each in config.devices if each.source]
+    if mark:
+        asked.append(Mount(MARK, "bind", mark, ("bind", "rprivate")))
     taken = {each.destination for each in asked}
     return [each for each in usual if each.destination not in taken] + sorted(asked, key=lambda each: each.destination.count("/"))
 
@@ -110,8 +116,27 @@ def _memory(config: ContainerConfig, shared: str) -> Mount:
         return Mount("/dev/shm", "bind", "/dev/shm", ("rbind", *NO_PROGRAMS))
     if shared:
         return Mount("/dev/shm", "bind", shared, ("rbind", *NO_PROGRAMS))
-    return Mount("/dev/shm", "tmpfs", "shm", (*NO_PROGRAMS, "mode=1777", f"size={config.shm_size // 1024}k"))
+    maps = config.id_maps()
+    owner = "uid={},gid={}".format(*maps.root()).split(",") if maps else ()  # the engine mounts it, outside
+    return Mount("/dev/shm", "tmpfs", "shm", (*NO_PROGRAMS, "mode=1777", f"size={config.shm_size // 1024}k", *owner))
 
 
-def _terminals() -> tuple[str, ...]:
-    return ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", f"gid={TERMINAL_GROUP}")
+def _queues(config: ContainerConfig) -> list[Mount]:
+    """The host's queues can't be mounted by a user namespace of its own, and the host need not have them mounted. mq_open(3)
+    opens them all the same: what is missing then is only their list."""
+    foreign = config.uid_map and config.ipc_mode == "host"
+    return [] if foreign else [Mount("/dev/mqueue", "mqueue", "mqueue", NO_PROGRAMS)]
+
+
+def _kernels(place: str, kind: str, source: str, options: tuple[str, ...], config: ContainerConfig, field: str) -> Mount:
+    """A file system in which the kernel shows a namespace. Only who has rights over that may mount it: to a container with a user
+    namespace of its own, the host's is shown as the host has it mounted."""
+    if config.uid_map and getattr(config, field) == "host":
+        return Mount(place, "bind", place, ("rbind", *options))
+    return Mount(place, kind, source, options)
+
+
+def _terminals(config: ContainerConfig) -> tuple[str, ...]:
+    options = ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620")
+    known = not config.gid_map or any(each.inside <= TERMINAL_GROUP < each.inside + each.size for each in config.gid_map)
+    return (*options, f"gid={TERMINAL_GROUP}") if known else options

@@ -23,7 +23,7 @@ def namespaces(placement: Placement, cgroup_version: int, *, user: bool = False)
     listed = _one("pid", placement.pid) + _one("ipc", placement.ipc) + _one("uts", placement.uts)
     listed += _one("mount", "private") + _one("network", placement.network)
     if user:
-        listed += _one("user", "private")
+        listed += _one("user", placement.user_namespace)
     return [*listed, {"type": "cgroup"}] if cgroup_version == 2 else listed
 
 

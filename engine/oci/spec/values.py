@@ -81,6 +81,26 @@ class IDRange:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class IDMaps:
+    """The two mappings of a user namespace; both have ID 0, the container's root."""
+
+    uids: tuple[IDRange, ...]
+    gids: tuple[IDRange, ...]
+
+    def root(self) -> tuple[int, int]:
+        """The container's root, user and group, as the host counts."""
+        return outside(self.uids, 0), outside(self.gids, 0)
+
+
+def outside(ranges: tuple[IDRange, ...], number: int) -> int:
+    """The host's number of one of the container's IDs. Raises KeyError for one that is not mapped."""
+    for each in ranges:
+        if each.inside <= number < each.inside + each.size:
+            return each.outside + number - each.inside
+    raise KeyError(number)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """A device node. type: `c` or `b`; mode: permission bits; access: of `rwm` (read, write, mknod) what is allowed."""
@@ -93,6 +113,7 @@ class Device:
     uid: int = 0
     gid: int = 0
     access: str = "rwm"
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +126,8 @@ class ContainerConfig:
     pid_mode, ipc_mode, uts_mode, userns_mode: `private`, `host`, `container:ID`, `ns:PATH`; an absent user namespace is the
     host's. seccomp: a filter as JSON (config-linux.md, "Seccomp"), `unconfined`, or empty for our own.
     oom_score_adj: None is the engine's own. shm_size: bytes. masked, unmasked: paths beyond, or less than, the usual ones;
-    `ALL` among the latter unmasks every one.
+    `ALL` among the latter unmasks every one. uid_map, gid_map: both are empty with the host's user namespace, else neither.
+    conmon_pidfile: where the monitor is to leave its PID.
     """
 
     args: tuple[str, ...]
@@ -150,6 +172,11 @@ class ContainerConfig:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     shm_size: int = 64 * 2**20
     cgroup_parent: str = ""
+    conmon_pidfile: str = ""
+
+    def id_maps(self) -> IDMaps | None:
+        """The mappings of its user namespace; None where it has the host's."""
+        return IDMaps(self.uid_map, self.gid_map) if self.uid_map else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +219,8 @@ class Placement:
     """Where this start happens: the container's ID, its mounted root, whom init runs as, its cgroup and namespaces.
 
     cgroup: absolute path below each hierarchy's root, `/podlink/4f1d…`. network, pid, ipc, uts: `private`, `host` or a path
-    of /proc or nsfs. shared_memory: the /dev/shm of the container whose IPC namespace is joined.
+    of /proc or nsfs. user_namespace: the same, where the container has mappings. shared_memory: the /dev/shm of the container
+    whose IPC namespace is joined. mark: the file that is bound to /run/.containerenv.
     """
 
     container: str
@@ -203,4 +231,6 @@ class Placement:
     pid: str = "private"
     ipc: str = "private"
     uts: str = "private"
+    user_namespace: str = "private"
     shared_memory: str = ""
+    mark: str = ""

@@ -35,6 +35,7 @@ from podlink.engine.runtime.emulator.tree import Tree
 from podlink.engine.runtime.emulator.userland.table import PROGRAMS
 from podlink.engine.runtime.emulator.watchers import Watchers
 from podlink.engine.runtime.exits import Exit
+from podlink.engine.runtime.monitor import records
 from podlink.engine.stats.sample import Sample
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,9 @@ class EmulatorRuntime:
         if launch.container in self._runs:
             self.delete(launch.container)
         scratch = Path(tempfile.mkdtemp(prefix="podlink-"))
+        if launch.pid_file:
+            with _refusals(f"conmon_pidfile: {launch.pid_file} can't be written"):
+                records.write_pid(Path(launch.pid_file))
         tree = Tree(launch.rootfs, bool(launch.spec["root"].get("readonly")), scratch)
         try:
             settings = launch.spec["process"]

@@ -45,6 +45,8 @@ def _begin(bundle: Path) -> tuple[records.Orders, Pump, Children, records.Starte
     orders = records.read_orders(bundle)
     if orders is None:
         raise StartFailed(f"{bundle}: the start was given up before its monitor came")
+    if orders.pid_file:
+        _tell_pid(Path(orders.pid_file))
     process.become_subreaper()
     children = Children()
     directory = Path(orders.directory)
@@ -59,6 +61,13 @@ def _begin(bundle: Path) -> tuple[records.Orders, Pump, Children, records.Starte
     pump.open_log()
     os.utime(directory)  # wakes those who watch the directory: there is somebody to watch now
     return orders, pump, children, started
+
+
+def _tell_pid(path: Path) -> None:
+    try:
+        records.write_pid(path)
+    except OSError as error:
+        raise StartFailed(f"conmon_pidfile: {path} can't be written: {(error.strerror or str(error)).lower()}") from error
 
 
 def _watch_over(init: int, pump: Pump, children: Children) -> int:

@@ -29,6 +29,7 @@ class Orders:
     """number: of the start. runc: argv. directory: for the log and the exit record. runroot: where `engine.sock` is, if any.
 
     cleanup: argv of what undoes the run's traces on the host where no engine listens.
+    pid_file: where the monitor leaves its PID; empty is nowhere.
     """
 
     container: str
@@ -38,6 +39,7 @@ class Orders:
     directory: str
     runroot: str
     cleanup: list[str]
+    pid_file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +76,24 @@ def read_started(bundle: Path) -> Started | None:
     return None if values is None else Started(**values)
 
 
+def write_pid(path: Path) -> None:
+    """Leave the PID of this process, for whoever asked to be told. It stays when the process ends. Raises OSError."""
+    _put(path, str(os.getpid()))
+
+
 def _replace(path: Path, values: dict[str, Any]) -> None:
+    _put(path, json.dumps(values))
+
+
+def _put(path: Path, text: str) -> None:
     """By rename: who reads finds all of it or nothing."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(values))
-    draft.replace(path)
+    try:
+        draft.write_text(text)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def _read(path: Path) -> dict[str, Any] | None:

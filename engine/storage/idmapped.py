@@ -1,0 +1,87 @@
+"""Root file systems of containers with a user namespace of their own: on the disk the container's IDs, in the mount the host's.
+
+    disk      upper, layers: root is 0          what changes, Commit, Export read: the same for every container
+      │ store    an idmapped mount of the driver's folder, for the moment in which the overlay is mounted
+      ▼
+    rootfs    the overlay: root is 100000       what the container runs on, and sees as 0 again
+
+An overlay itself can't be idmapped (EINVAL, up to Linux 6.18), what it is made of can (Linux 5.19). Files that are made in the
+container pass the same mapping on their way to the disk, so nothing is ever copied or changed its owner.
+
+    /run/podlink-roots/         for everybody to pass through
+      4f1d…/                    for the container's root to pass through (its group), and for nobody else
+        store  rootfs
+
+They are here and not beside the container's files, for the runtime looks for the root file system as the container's root,
+who may not pass the folders of the engine: path_resolution(7).
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from podlink.engine.linux import mounts, userns
+from podlink.engine.oci.spec.values import IDMaps, IDRange
+
+ROOTS = Path("/run/podlink-roots")
+SAMPLE = IDMaps((IDRange(0, 100_000, 1),), (IDRange(0, 100_000, 1),))
+
+
+def rootfs(container: str) -> Path:
+    """Where the container's root is mounted while it is mapped."""
+    return ROOTS / container / "rootfs"
+
+
+def prepare(container: str, maps: IDMaps) -> Path:
+    """Make the folders, and answer that of the root."""
+    ROOTS.mkdir(mode=0o711, parents=True, exist_ok=True)
+    ROOTS.chmod(0o711)  # whatever the umask
+    folder = ROOTS / container
+    folder.mkdir(mode=0o700, exist_ok=True)
+    os.chown(folder, 0, maps.root()[1])
+    folder.chmod(0o710)
+    rootfs(container).mkdir(exist_ok=True)
+    return rootfs(container)
+
+
+def show(source: Path, target: Path, maps: IDMaps) -> None:
+    """Mount a directory a second time, its owners mapped."""
+    with userns.new(_triples(maps.uids), _triples(maps.gids)) as namespace:
+        mounts.mount_idmapped(source, target, namespace, _described(maps))
+
+
+@contextmanager
+def store(container: str, source: Path, maps: IDMaps) -> Iterator[Path]:
+    """The driver's folder, its owners mapped, for as long as the block lasts. What is mounted of it then stays mounted."""
+    place = ROOTS / container / "store"
+    place.mkdir(exist_ok=True)
+    show(source, place, maps)
+    try:
+        yield place
+    finally:
+        mounts.unmount(place)
+        place.rmdir()
+
+
+def clear(container: str) -> None:
+    """Take all of it away. Again is no error."""
+    folder = ROOTS / container
+    if not folder.exists():
+        return
+    for name in ("rootfs", "store"):
+        mounts.unmount(folder / name)
+        with suppress(FileNotFoundError):
+            (folder / name).rmdir()
+    with suppress(FileNotFoundError):
+        folder.rmdir()
+
+
+def _triples(ranges: tuple[IDRange, ...]) -> list[tuple[int, int, int]]:
+    return [(each.inside, each.outside, each.size) for each in ranges]
+
+
+def _described(maps: IDMaps) -> str:
+    """As mount(8) has it: `u:0:100000:65536 g:0:100000:65536`."""
+    kinds = (("u", maps.uids), ("g", maps.gids))
+    return " ".join(f"{kind}:{each.inside}:{each.outside}:{each.size}" for kind, ranges in kinds for each in ranges)
