@@ -30,7 +30,7 @@ def inspect_container(host: Host, name: str) -> dict[str, Any]:
     return {
         "ID": container.id,
         "Created": rfc3339(container.created_at),
-        "Path": container.config.args[0],
+        "Path": next(iter(container.config.args), ""),
         "Args": list(container.config.args),
         "State": _state(container),
         "Image": container.image,
@@ -70,7 +70,7 @@ def _state(container: Container) -> dict[str, Any]:
         "Dead": False,
         "Pid": container.pid if live else 0,
         "ExitCode": container.exit_code,
-        "Error": container.error,
+        "Error": container.unreadable or container.error,
         "StartedAt": rfc3339(container.started_at) if container.started_at else NEVER,
         "FinishedAt": NEVER if live or not container.finished_at else rfc3339(container.finished_at),
     }

@@ -61,6 +61,13 @@ def require(container: Container, verb: str) -> None:
         raise InvalidState(f"cannot {verb} container {container.name} ({container.id[:12]}): it is {container.status}{hint}")
 
 
+def readable(container: Container) -> Container:
+    """The container, whose settings matter now. Raises InvalidState where they can't be read."""
+    if container.unreadable:
+        raise InvalidState(f"container {container.name} ({container.id[:12]}): {container.unreadable}")
+    return container
+
+
 def process_of(container: Container) -> Process:
     """The init of the container's last start."""
     return Process(container.pid, container.pid_start, container.boot)

@@ -26,7 +26,7 @@ class Summary:
 
 def list_containers(host: Host) -> list[Summary]:
     """Every container, oldest first."""
-    return [summary(host, row) for row in host.state.containers.all()]
+    return [_summary_or_row(host, row) for row in host.state.containers.all()]
 
 
 def get_container(host: Host, name: str) -> Summary:
@@ -34,8 +34,19 @@ def get_container(host: Host, name: str) -> Summary:
     return summary(host, host.state.containers.find(name))
 
 
+def _summary_or_row(host: Host, row: Container) -> Summary:
+    """What can be told of one container, so that the others are told of whatever happened to it."""
+    try:
+        return summary(host, row)
+    except (EngineError, OSError, ValueError) as trouble:
+        log.warning("container %s (%s) is shown as it was last known: %s", row.name, row.id[:12], trouble)
+        return Summary(container=row, rw_size=row.rw_size, mounts=(), namespaces=dict.fromkeys(NAMESPACES, ""))
+
+
 def summary(host: Host, row: Container) -> Summary:
     """What the lists show of a container. The sizes of one that does not run are known; nothing is walked for them."""
+    if row.unreadable:
+        log.warning("container %s (%s): %s", row.name, row.id[:12], row.unreadable)
     container = truth(host, row)
     live = container.status in LIVE
     return Summary(

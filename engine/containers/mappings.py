@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from podlink.engine.containers.lifecycle import readable
 from podlink.engine.containers.modes import joined, settle_mode
 from podlink.engine.containers.request import CreateRequest, IDMap
 from podlink.engine.errors import InvalidRequest, NotHonoured
@@ -45,8 +46,7 @@ def settle_users(host: Host, request: CreateRequest) -> tuple[str, IDMaps | None
             "userns_mode: a user namespace of its own takes a mapping; say uidmap (0:100000:65536) or subuidname"
         )
     if other := joined(mode):
-        config = host.state.containers.get(other).config
-        maps = config.id_maps()
+        maps = readable(host.state.containers.get(other)).config.id_maps()
         mode = mode if maps else "host"
     elif mode.startswith("ns:"):
         maps = _of_namespace(Path(mode.removeprefix("ns:")))

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from podlink.engine.containers.fill import fill_volumes
-from podlink.engine.containers.lifecycle import locked, require
+from podlink.engine.containers.lifecycle import locked, readable, require
 from podlink.engine.containers.mappings import check_joined
 from podlink.engine.containers.mark import write_mark
 from podlink.engine.containers.modes import joined, namespace
@@ -23,7 +23,7 @@ def start(host: Host, name: str) -> str:
     know; RuntimeFailed with the runtime's reason for what it finds out before exec (a command that is not there).
     """
     with locked(host, name) as container, ExitStack() as undo:
-        require(container, "start")
+        require(readable(container), "start")
         directory = host.directory(container.id)
         directory.mkdir(parents=True, exist_ok=True)
         undo.callback(host.storage.unmount, container.id)

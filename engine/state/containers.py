@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, case, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from podlink.engine.errors import AmbiguousName, ContainerNotFound, EngineUnavailable, ImageNotFound, InvalidState, NameInUse
+from podlink.engine.errors import AmbiguousName, ContainerNotFound, ImageNotFound, InvalidState, NameInUse
 from podlink.engine.oci.spec.values import ContainerConfig
 from podlink.engine.state.db import Database
 from podlink.engine.state.documents import revive
@@ -46,6 +46,9 @@ class Container:
     image: the image's ID; image_name: what the client called it. layers: chain IDs, base first; root_size: theirs together.
     start: the number of the last start, 0 before the first. pid, pid_start, boot: that run's init while it lives, else 0 and "";
     pid_start is field 22 of /proc/PID/stat and boot the boot ID, since a number alone may be another process by now.
+
+    unreadable: why config is not what was written; it is then all defaults, and the container good for being shown, stopped and
+    removed. Not a column.
     """
 
     id: str
@@ -67,6 +70,7 @@ class Container:
     oom_killed: bool = False
     error: str = ""
     rw_size: int = 0
+    unreadable: str = ""
 
 
 ACTIONS = {Status.CREATED: "init", Status.RUNNING: "unpause", Status.PAUSED: "pause"}
@@ -214,7 +218,7 @@ def _ambiguous(name: str, found: Sequence[Container]) -> str:
 
 
 def _row(container: Container) -> dict[str, Any]:
-    row = {name: getattr(container, name) for name in Container.__slots__}
+    row = {name: getattr(container, name) for name in COLUMNS}
     return row | {"layers": json.dumps(container.layers), "config": json.dumps(asdict(container.config), separators=(",", ":"))}
 
 
@@ -222,7 +226,7 @@ def _container(row: Any) -> Container:
     values = dict(zip(COLUMNS, row, strict=True))  # faster than the row's own mapping: a listing is mostly this
     values["status"] = Status(row.status)
     values["layers"] = _layers(row.layers)
-    values["config"] = _config(row.config)
+    values["config"], values["unreadable"] = _config(row.config)
     return Container(**values)
 
 
@@ -235,9 +239,14 @@ def _layers(text: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _config(text: str) -> ContainerConfig:
-    """The settings back from JSON. A field that we don't know may matter: no guessing."""
+def _config(text: str) -> tuple[ContainerConfig, str]:
+    """The settings back from JSON, or why there are none. A field that we don't know may matter: no guessing. One container's
+    trouble is not the others', so it is told with the container and raised nowhere.
+    """
     try:
-        return revive(ContainerConfig, json.loads(text))
-    except (TypeError, KeyError, ValueError) as error:
-        raise EngineUnavailable(f"the settings of a container can't be read: {error}; did a newer podlink create it?") from error
+        config = revive(ContainerConfig, json.loads(text))
+        if not isinstance(config.args, tuple) or not all(isinstance(word, str) for word in config.args):
+            raise TypeError(f"args is {config.args!r}")
+    except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
+        return ContainerConfig(args=()), f"its settings can't be read: {error}; did a newer podlink create it?"
+    return config, ""

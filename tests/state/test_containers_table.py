@@ -1,5 +1,6 @@
 """The table of containers, in memory and in a file."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, get_type_hints
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from state_samples import ALPINE, BASE, NOW, container, full_id, image
 
-from podlink.engine.errors import AmbiguousName, ContainerNotFound, EngineUnavailable, ImageNotFound, InvalidState, NameInUse
+from podlink.engine.errors import AmbiguousName, ContainerNotFound, ImageNotFound, InvalidState, NameInUse
 from podlink.engine.oci.spec.values import (
     ContainerConfig,
     Device,
@@ -44,7 +45,8 @@ def test_a_container_comes_back_as_it_was_added(alpine: State) -> None:
 def test_every_field_is_kept(alpine: State) -> None:
     full = replace(WEB, status=Status.EXITED, start=3, pid=1, pid_start=2, boot="b", started_at=3, finished_at=4)
     full = replace(full, exit_code=-1, oom_killed=True, error="its end was not seen", rw_size=9)
-    assert all(getattr(full, field.name) != field.default for field in fields(Container)), "a field was left at its default"
+    kept = [field for field in fields(Container) if field.name != "unreadable"]
+    assert all(getattr(full, field.name) != field.default for field in kept), "a field was left at its default"
     alpine.containers.add(full)
     assert alpine.containers.get(full.id) == full
 
@@ -289,8 +291,29 @@ def test_settings_that_this_version_does_not_know_are_not_guessed_at(alpine: Sta
     alpine.containers.add(WEB)
     with alpine.containers._database.writing() as connection:
         connection.exec_driver_sql("""UPDATE containers SET config = json_set(config, '$.seal', 'tight')""")
-    with pytest.raises(EngineUnavailable, match=r"settings of a container can't be read: .*seal"):
-        alpine.containers.get(WEB.id)
+    found = alpine.containers.get(WEB.id)
+    assert re.match(r"its settings can't be read: .*seal", found.unreadable) and found.config == ContainerConfig(args=())
+    assert replace(found, unreadable="", config=WEB.config) == WEB
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "null", "{}", '{"args": "sh"}', '{"args": [1]}', '{"args": ["sh"], "volumes": [5]}', "[" * 100_000),
+        *('{"args": ["sh"], "rm": "yes"}', '{"args": ["sh"], "resources": []}', '{"args": ["sh"], "labels": ["a"]}'),
+    ],
+)
+def test_one_containers_settings_that_are_none_are_its_own_trouble(alpine: State, text: str) -> None:
+    other = replace(WEB, id=full_id("0"), name="other")
+    alpine.containers.add(WEB)
+    alpine.containers.add(other)
+    with alpine.containers._database.writing() as connection:
+        connection.exec_driver_sql("PRAGMA ignore_check_constraints = on")
+        connection.exec_driver_sql("UPDATE containers SET config = ? WHERE id = ?", (text, WEB.id))
+    rows = {row.id: row for row in alpine.containers.all()}
+    assert rows[other.id] == other and "can't be read" in rows[WEB.id].unreadable
+    alpine.containers.remove(WEB.id)
+    assert alpine.containers.all() == [other]
 
 
 def test_the_layers_of_a_container_keep_their_order(alpine: State) -> None:
