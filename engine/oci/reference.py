@@ -129,7 +129,8 @@ def familiar(text: str) -> str:
     path = given.path.removeprefix(OFFICIAL) if "/" not in given.path.removeprefix(OFFICIAL) else given.path
     tag = "" if given.tag == DEFAULT_TAG and not given.digest else given.tag
     if given.registry == DEFAULT_REGISTRY and not _starts_with_registry(path):
-        return str(Reference(path, "", tag, given.digest))
+        looks_like_an_id = ENCODED.fullmatch(path) and not given.digest
+        return str(Reference(path, "", given.tag if looks_like_an_id else tag, given.digest))
     return str(replace(given, tag=tag))
 
 

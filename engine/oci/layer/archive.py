@@ -36,6 +36,10 @@ HEADER_ONLY = b"123456"
 GNU_SPARSE = b"S"
 GLOBAL = (b"path", b"linkpath", b"size", b"uid", b"gid", b"mtime")
 """What a global header may say of all members that follow. Nothing else of it is kept: it would grow with each one."""
+LARGEST = 2**63 - 1
+"""Bytes of a file: off_t."""
+MAJORS, MINORS = range(2**12), range(2**20)
+"""The device numbers that Linux has: include/linux/kdev_t.h."""
 VOLUME = b"V"
 """GNU tar's label of an archive: no member."""
 
@@ -95,7 +99,7 @@ class Archive:
             found = header.parse(block)
         except InvalidArchive as error:
             raise InvalidArchive(f"tar archive: at byte {at}: {error}; it is damaged" if at else "not a tar archive") from None
-        if found.size < 0:
+        if not 0 <= found.size <= LARGEST:
             raise InvalidArchive(f"tar archive: at byte {at}: a member of {found.size} bytes")
         self._blocks.begin(0 if found.type in HEADER_ONLY else found.size)
         return found
@@ -151,7 +155,7 @@ class Archive:
                 mtime=_within(TIMES, "mtime", pax.nanoseconds(said[b"mtime"]) if b"mtime" in said else found.mtime * 10**9),
                 size=size,
                 link=self._link(raw, kind, said.get(b"linkpath") or extension.link or found.link),
-                device=(found.major, found.minor),
+                device=_device(found) if kind in (Kind.CHARACTER, Kind.BLOCK) else (0, 0),
                 segments=segments,
                 xattrs=pax.xattrs(said) if said else {},
             )
@@ -183,6 +187,8 @@ class Archive:
                 return None, self._blocks.left
             segments = mapped
             size = pax.number(said.get(b"GNU.sparse.realsize") or said.get(b"GNU.sparse.size") or b"?")
+        if not 0 <= size <= LARGEST:
+            raise InvalidArchive(f"tar archive: before byte {self._blocks.offset}: a file of {size} bytes")
         pax.check_holes(segments, size, self._blocks.left)
         return segments, size
 
@@ -204,6 +210,12 @@ def _said(general: dict[bytes, bytes], special: dict[bytes, bytes]) -> Mapping[b
     if not (general or special):
         return special
     return {key: value for key, value in {**general, **special}.items() if value or key.startswith(pax.XATTR)}
+
+
+def _device(found: Header) -> tuple[int, int]:
+    if found.major not in MAJORS or found.minor not in MINORS:
+        raise ValueError(f"the kernel has no device {found.major}:{found.minor}")
+    return found.major, found.minor
 
 
 def _within(bounds: range, what: str, value: int) -> int:
