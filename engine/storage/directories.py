@@ -25,6 +25,7 @@ from podlink.engine.linux import mounts, syscalls, trees
 from podlink.engine.oci.layer.whiteouts import Whiteouts
 from podlink.engine.storage.driver import Staging
 from podlink.engine.storage.durable import locked_directory, refusals, sync_directory
+from podlink.engine.storage.idmapped import MappedRoots
 
 ID = re.compile(r"[0-9a-f]{64}")
 
@@ -41,6 +42,7 @@ class DirectoryDriver:
         self.root = root
         self._staging = root / "staging"
         self._containers = root / "containers"
+        self._mapped = MappedRoots(root)
         self._working: dict[Path, int] = {}
         self._guard = threading.Lock()
         with refusals(f"storage in {root}"):

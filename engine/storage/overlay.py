@@ -30,7 +30,7 @@ from podlink.engine.linux.mounts import escaped
 from podlink.engine.oci.layer.hiding import OPAQUE
 from podlink.engine.oci.layer.whiteouts import Whiteouts
 from podlink.engine.oci.spec.values import IDMaps
-from podlink.engine.storage import idmapped, probe
+from podlink.engine.storage import probe
 from podlink.engine.storage.changes import Change, Stack, of_upper
 from podlink.engine.storage.directories import DirectoryDriver, copy_attributes
 from podlink.engine.storage.driver import Staging
@@ -102,13 +102,13 @@ class OverlayDriver(DirectoryDriver):
     def mount(self, container: str, maps: IDMaps | None = None) -> Path:
         path = self._existing(container)
         with refusals(f"container {container}: mount of its root"):
-            merged = idmapped.prepare(container, maps) if maps else path / "merged"
+            merged = self._mapped.prepare(container, maps) if maps else path / "merged"
             there = mounts.mounted_at(merged)
             if there and there.fstype == "overlay" and f"/{container}/upper," in f"{there.options},":
                 return merged
             mounts.unmount(merged)
             if maps:
-                with idmapped.store(container, self.root, maps) as store:
+                with self._mapped.store(container, maps) as store:
                     self._mount_from(store / "l", container, merged, maps.root())
             else:
                 self._mount_at(container, merged)
@@ -143,7 +143,7 @@ class OverlayDriver(DirectoryDriver):
     def seen(self, container: str) -> Iterator[Path]:
         """A mapped one is shown by a second overlay, that is only read: its upper directory on top of the layers."""
         path = self._existing(container)
-        if not mounts.is_mounted(idmapped.rootfs(container)):
+        if not mounts.is_mounted(self._mapped.rootfs(container)):
             yield path / "merged"
             return
         with refusals(f"container {container}: a view of its root"), self._making() as scratch:
@@ -159,7 +159,7 @@ class OverlayDriver(DirectoryDriver):
     def unmount(self, container: str) -> None:
         with refusals(f"container {container}: unmount of its root"):
             mounts.unmount(self._container(container) / "merged")
-            idmapped.clear(container)
+            self._mapped.clear(container)
 
     def delete(self, container: str) -> None:
         self.unmount(container)
@@ -192,7 +192,7 @@ class OverlayDriver(DirectoryDriver):
             "LowerDir": ":".join(lowers or [str(self._empty)]),
             "UpperDir": str(path / "upper"),
             "WorkDir": str(path / "work"),
-            "MergedDir": str(mapped if (mapped := idmapped.rootfs(container)).exists() else path / "merged"),
+            "MergedDir": str(mapped if (mapped := self._mapped.rootfs(container)).exists() else path / "merged"),
         }
 
     def _layers(self, container: str) -> list[str]:

@@ -76,7 +76,7 @@ class VfsDriver(DirectoryDriver):
         if not (maps and self._owners):
             return tree
         with refusals(f"container {container}: mount of its root"):
-            place = idmapped.prepare(container, maps)
+            place = self._mapped.prepare(container, maps)
             if not mounts.is_mounted(place):
                 idmapped.show(tree, place, maps)
         return place
@@ -98,7 +98,7 @@ class VfsDriver(DirectoryDriver):
     def unmount(self, container: str) -> None:
         """Mostly nothing to do: what is not mounted stays."""
         with refusals(f"container {container}: unmount of its root"):
-            idmapped.clear(container)
+            self._mapped.clear(container)
 
     def delete(self, container: str) -> None:
         self.unmount(container)
@@ -131,7 +131,7 @@ class VfsDriver(DirectoryDriver):
 
     def place(self, container: str) -> dict[str, str]:
         tree = self._existing(container) / self.contents
-        return {"MergedDir": str(mapped if (mapped := idmapped.rootfs(container)).exists() else tree)}
+        return {"MergedDir": str(mapped if (mapped := self._mapped.rootfs(container)).exists() else tree)}
 
     def _top(self, layers: Sequence[str]) -> Path | None:
         """The topmost layer, which has all below it in it."""

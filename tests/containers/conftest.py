@@ -14,6 +14,7 @@ import pytest
 from podlink.engine.app import Engine
 from podlink.engine.config import Config
 from podlink.engine.handles import Container
+from podlink.engine.storage.idmapped import MappedRoots
 
 counter = itertools.count()
 
@@ -52,7 +53,7 @@ class Bench:
 def leftovers(config: Config) -> list[str]:
     """What an engine left on the host: mounts below its root, cgroups below its parent, processes that name its run directory."""
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(config.root) in line]
-    mounts += [str(path) for path in Path("/run/podlink-roots").glob("*") if (config.root / "containers" / path.name).exists()]
+    mounts += [str(path) for path in MappedRoots(config.root / config.storage_driver).folder.glob("*")]
     cgroups = [
         str(path)
         for path in Path("/sys/fs/cgroup").glob(f"*/{config.cgroup_parent}/*")
