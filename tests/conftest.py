@@ -39,6 +39,15 @@ def has_overlay() -> bool:
         return done.returncode == 0
 
 
+@cache
+def has_idmapped() -> bool:
+    """Whether files can be shown with other owners, where temporary folders are: tried, not guessed."""
+    from podlink.engine.storage import probe
+
+    with tempfile.TemporaryDirectory() as folder:
+        return is_root() and not probe.maps_owners(Path(folder), "index=off")
+
+
 def installed(program: str) -> Callable[[], bool]:
     return lambda: shutil.which(program) is not None
 
@@ -47,6 +56,7 @@ PROBES: dict[str, Callable[[], bool]] = {
     "root": is_root,
     "runc": has_runc,
     "overlay": has_overlay,
+    "idmapped": has_idmapped,
     "docker-registry": installed("docker-registry"),
     "skopeo": installed("skopeo"),
 }

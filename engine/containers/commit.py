@@ -103,7 +103,7 @@ def _write_layer(host: Host, container: Container, file: BinaryIO, check: Callab
     tree = host.storage.written(container.id)
     names = linked(tree, kept) - kept if kept else set()
     paths = kept.union(names, *(above(path) for path in names))
-    writer = Writer(tree, file, check)
+    writer = Writer(tree, file, check, owners=host.storage.owners(container.id))
     try:
         writer.some(sorted(paths, key=lambda path: path.split("/")))
         for change in found:

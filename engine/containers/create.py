@@ -41,7 +41,7 @@ def create(host: Host, request: CreateRequest) -> str:
         directory.mkdir(parents=True)
         make_volumes(host, container, config, undo)
         undo.callback(host.storage.delete, container)
-        host.storage.create(container, layers)
+        host.storage.create(container, layers, config.id_maps())
         _record(host, request, image, container, config)
         undo.pop_all()
     return container

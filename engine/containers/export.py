@@ -11,6 +11,7 @@ from podlink.engine.cancel import NEVER, Cancel
 from podlink.engine.containers.lifecycle import LIVE, locked
 from podlink.engine.errors import Cancelled, InvalidRequest, StorageFailed
 from podlink.engine.host import Host
+from podlink.engine.oci.layer.owners import Owners
 from podlink.engine.oci.layer.writer import Writer
 from podlink.engine.storage.durable import sync_directory
 
@@ -25,7 +26,7 @@ def export(host: Host, name: str, path: str, cancel: Cancel = NEVER) -> str:
     target = _target(path)
     try:
         with _draft(target) as file, visible(host, name) as root:
-            write_tree(root, file, cancelled(cancel, f"the export of container {name}"))
+            write_tree(root, file, cancelled(cancel, f"the export of container {name}"), host.storage.owners(name))
     except OSError as error:
         raise StorageFailed(f"export of container {name} to {path}: {error.strerror or error}") from error
     return path
@@ -74,9 +75,9 @@ def cancelled(cancel: Cancel, what: str) -> Callable[[], None]:
     return check
 
 
-def write_tree(root: Path, file: BinaryIO, check: Callable[[], None]) -> None:
+def write_tree(root: Path, file: BinaryIO, check: Callable[[], None], owners: Owners | None = None) -> None:
     """The whole tree as a tar."""
-    writer = Writer(root, file, check, holes=True)
+    writer = Writer(root, file, check, holes=True, owners=owners)
     try:
         writer.whole()
         writer.finish()

@@ -130,6 +130,16 @@ def mount_idmapped(source: Path, target: Path, userns: int, described: str) -> N
     trace.ran("mount", "--bind", "-o", f"X-mount.idmap={described}", source, target)
 
 
+def bind(source: Path, target: Path) -> None:
+    """mount --bind SOURCE TARGET"""
+    tree = syscalls.open_tree(source)
+    try:
+        syscalls.move_mount(tree, target)
+    finally:
+        os.close(tree)
+    trace.ran("mount", "--bind", source, target)
+
+
 def unmount(target: Path) -> None:
     """Take away all that is mounted here. What isn't is no error.
 

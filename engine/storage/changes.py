@@ -18,6 +18,7 @@ from typing import Protocol
 
 from podlink.engine.linux.trees import Folder, folders
 from podlink.engine.oci.layer.hiding import OPAQUE, is_whiteout
+from podlink.engine.oci.layer.owners import Owners
 from podlink.engine.storage.compare import Seen, differ
 
 
@@ -118,12 +119,13 @@ def of_upper(upper: Path, below: Below) -> list[Change]:
     return sorted(_Walk(below).changes(upper))
 
 
-def of_tree(tree: Path, below: Below, since: int) -> list[Change]:
+def of_tree(tree: Path, below: Below, since: int, owners: Owners | None = None) -> list[Change]:
     """What differs between a whole tree and the image's.
 
     since: when it was like the image's. What has not changed since, by st_ctime_ns, is compared by its lstat(2) only.
+    owners: to whom the image's files were given in the tree.
     """
-    return sorted(_Walk(below, whole=True, since=since).changes(tree))
+    return sorted(_Walk(below, whole=True, since=since, owners=owners).changes(tree))
 
 
 def linked(tree: Path, paths: Iterable[str]) -> set[str]:
@@ -144,10 +146,11 @@ class _Walk:
     differ themselves.
     """
 
-    def __init__(self, below: Below, *, whole: bool = False, since: int = -1) -> None:
+    def __init__(self, below: Below, *, whole: bool = False, since: int = -1, owners: Owners | None = None) -> None:
         self._below = below
         self._whole = whole
         self._since = since
+        self._owners = owners
         self._covered: set[bytes] = set()
         self._touched: set[bytes] = set()
         self._own: set[bytes] = set()
@@ -183,7 +186,7 @@ class _Walk:
         if before is None:
             self._touched.update(_prefixes(path))
             yield Change(_shown(inner), Kind.ADDED)
-        elif differ(seen, before, whole=seen.status.st_ctime_ns > self._since):
+        elif differ(seen, before, whole=seen.status.st_ctime_ns > self._since, owners=self._owners):
             self._touched.update(_prefixes(path))
             if stat.S_ISDIR(seen.status.st_mode):
                 self._own.add(inner)
@@ -193,7 +196,7 @@ class _Walk:
     def _look_at_root(self, folder: Folder) -> None:
         """Its mode and owner; its attributes are the driver's, which has made it."""
         before = self._below.find(b"")
-        if before and differ(Seen(b"", os.fstat(folder.descriptor)), before, whole=False):
+        if before and differ(Seen(b"", os.fstat(folder.descriptor)), before, whole=False, owners=self._owners):
             self._own.add(b"")
 
 

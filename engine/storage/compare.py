@@ -4,6 +4,7 @@ import os
 import stat
 from dataclasses import dataclass
 
+from podlink.engine.oci.layer.owners import Owners
 from podlink.engine.oci.layer.writer import FILE, attributes_of
 
 PIECE = 1 << 20
@@ -17,18 +18,25 @@ class Seen:
     status: os.stat_result
 
 
-def differ(one: Seen, other: Seen, *, whole: bool = True) -> bool:
-    """whole: attributes and contents are compared too, where all that lstat(2) tells is the same.
+def differ(one: Seen, other: Seen, *, whole: bool = True, owners: Owners | None = None) -> bool:
+    """owners: to whom the second's were given in the first. whole: attributes and contents are compared too, where all that
+    lstat(2) tells is the same.
 
     A directory's size and time change with its members, which are looked at themselves.
     """
     ours, theirs = one.status, other.status
-    if (ours.st_mode, ours.st_uid, ours.st_gid) != (theirs.st_mode, theirs.st_uid, theirs.st_gid):
+    uid, gid = owners.outside(theirs.st_uid, theirs.st_gid) if owners else (theirs.st_uid, theirs.st_gid)
+    if (ours.st_mode, ours.st_uid, ours.st_gid) != (theirs.st_mode, uid, gid):
         return True
     ordinary = not stat.S_ISDIR(ours.st_mode)
     if ordinary and (ours.st_size, ours.st_mtime_ns, ours.st_rdev) != (theirs.st_size, theirs.st_mtime_ns, theirs.st_rdev):
         return True
-    return whole and (attributes_of(one.path) != attributes_of(other.path) or _contents_differ(one, other))
+    return whole and (attributes_of(one.path) != _given(other, owners) or _contents_differ(one, other))
+
+
+def _given(seen: Seen, owners: Owners | None) -> dict[str, bytes]:
+    found = attributes_of(seen.path)
+    return owners.attributes_outside(found) if owners else found
 
 
 def _contents_differ(one: Seen, other: Seen) -> bool:

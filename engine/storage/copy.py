@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from podlink.engine.linux import trees
+from podlink.engine.oci.layer.owners import Owners
 
 FICLONE = 0x40049409
 """ioctl_ficlone(2)"""
@@ -20,8 +21,11 @@ PIECE = 2**20
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
-def copy_tree(source: Path, target: Path) -> None:
-    """Fill the empty directory `target` with a copy of what is in `source`, and make it look the same itself."""
+def copy_tree(source: Path, target: Path, owners: Owners | None = None) -> None:
+    """Fill the empty directory `target` with a copy of what is in `source`, and make it look the same itself.
+
+    owners: whom the copy is given to, in place of those who have the source.
+    """
     privileged = os.geteuid() == 0
     into = os.fsencode(target)
     names: dict[tuple[int, int], bytes] = {}
@@ -36,9 +40,9 @@ def copy_tree(source: Path, target: Path) -> None:
             with suppress(FileNotFoundError):  # a device that could not be made has no second name either
                 os.link(first, copy, follow_symlinks=False)
         elif _make(entry.path, copy, status, privileged):
-            _dress(entry.path, copy, status, privileged)
+            _dress(entry.path, copy, status, privileged, owners)
     for copy, status, path in reversed(directories):  # members first: making them changes a directory's time
-        _dress(path, copy, status, privileged)
+        _dress(path, copy, status, privileged, owners)
 
 
 def _make(source: bytes, copy: bytes, status: os.stat_result, privileged: bool) -> bool:
@@ -95,13 +99,15 @@ def _moved(reader: int, writer: int, start: int, size: int) -> int:
     return os.pwrite(writer, os.pread(reader, min(size, PIECE), start), start)
 
 
-def _dress(source: bytes, copy: bytes, status: os.stat_result, privileged: bool) -> None:
+def _dress(source: bytes, copy: bytes, status: os.stat_result, privileged: bool, owners: Owners | None) -> None:
     """Owner, attributes, mode, time, in the order that lets each of them last."""
     if privileged:
-        os.chown(copy, status.st_uid, status.st_gid, follow_symlinks=False)
-    for name in _attributes(source):
+        uid, gid = owners.outside(status.st_uid, status.st_gid) if owners else (status.st_uid, status.st_gid)
+        os.chown(copy, uid, gid, follow_symlinks=False)
+    attributes = {name: os.getxattr(source, name, follow_symlinks=False) for name in _attributes(source)}
+    for name, value in (owners.attributes_outside(attributes) if owners else attributes).items():
         if privileged or name.startswith("user."):
-            os.setxattr(copy, name, os.getxattr(source, name, follow_symlinks=False), follow_symlinks=False)
+            os.setxattr(copy, name, value, follow_symlinks=False)
     if not stat.S_ISLNK(status.st_mode):
         os.chmod(copy, stat.S_IMODE(status.st_mode))
     os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from podlink.engine.oci.layer.owners import Owners
 from podlink.engine.oci.layer.whiteouts import Whiteouts
 from podlink.engine.oci.spec.values import IDMaps
 from podlink.engine.storage.changes import Change
@@ -67,8 +68,12 @@ class StorageDriver(Protocol):
         """Remove a layer that nothing stands on. Again is no error."""
         ...
 
-    def create(self, container: str, layers: Sequence[str]) -> None:
-        """Make the writable layer of a container over these layers (base first)."""
+    def create(self, container: str, layers: Sequence[str], maps: IDMaps | None = None) -> None:
+        """Make the writable layer of a container over these layers (base first). maps: those that `mount` will be given."""
+        ...
+
+    def owners(self, container: str) -> Owners | None:
+        """How to turn the owners of what `written` and `seen` hold into the container's; None where they are the container's."""
         ...
 
     def mount(self, container: str, maps: IDMaps | None = None) -> Path:
@@ -83,7 +88,7 @@ class StorageDriver(Protocol):
         ...
 
     def seen(self, container: str) -> AbstractContextManager[Path]:
-        """The root file system of one that is mounted, with the container's own IDs, to be read while the block lasts."""
+        """The root file system of one that is mounted, with owners as `owners` says, to be read while the block lasts."""
         ...
 
     def unmount(self, container: str) -> None:

@@ -28,6 +28,7 @@ from podlink.engine.errors import StorageFailed
 from podlink.engine.linux import mounts, trees
 from podlink.engine.linux.mounts import escaped
 from podlink.engine.oci.layer.hiding import OPAQUE
+from podlink.engine.oci.layer.owners import Owners
 from podlink.engine.oci.layer.whiteouts import Whiteouts
 from podlink.engine.oci.spec.values import IDMaps
 from podlink.engine.storage import probe
@@ -85,7 +86,7 @@ class OverlayDriver(DirectoryDriver):
             self._link(layer).unlink(missing_ok=True)
         super().remove(layer)
 
-    def create(self, container: str, layers: Sequence[str]) -> None:
+    def create(self, container: str, layers: Sequence[str], maps: IDMaps | None = None) -> None:
         """Durable by three fsync(2), not by syncfs(2), which would wait for whatever else is being written."""
         self._require(layers)
         target = self._container(container)
@@ -131,8 +132,11 @@ class OverlayDriver(DirectoryDriver):
         options = f"lowerdir={':'.join(names)},upperdir={own}/upper,workdir={own}/work,{OPTIONS}"
         mounts.mount_from(short, "overlay", "overlay", merged, options, owner)
 
+    def owners(self, container: str) -> Owners | None:
+        return None
+
     def maps_owners(self) -> str:
-        return self._refusal
+        return f"{self._refusal}; the storage driver vfs can do without" if self._refusal else ""
 
     @cached_property
     def _refusal(self) -> str:

@@ -93,5 +93,6 @@ def maps_owners(folder: Path, overlay: str = "") -> str:
                 if os.statvfs(merged).f_flag & os.ST_RDONLY:
                     return "overlayfs can't write to an idmapped mount here; it takes Linux 5.19"
         except OSError as error:
-            return f"idmapped mounts of {backing_filesystem(folder)} don't work here ({error.strerror}); they take Linux 5.19"
+            kind = backing_filesystem(folder)
+            return f"idmapped mounts of {kind} don't work here ({error.strerror}); they take Linux 5.19, on tmpfs 6.3"
     return ""

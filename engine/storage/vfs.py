@@ -5,6 +5,7 @@
       containers/4f1d…/tree       the container's root file system
       containers/4f1d…/layers     chain IDs, base first, a line each
       containers/4f1d…/made       an empty file: its time of change (st_ctime) is when the copy was complete
+      containers/4f1d…/owners     where the kernel can't show a tree with mapped owners: to whose IDs the copy was given, as JSON
 
 Slow and large, and right: what overlayfs makes up at each look is carried out here once. What a container has changed since is
 told by the time of change of each file, which nobody can set: what is later than `made`. So `usage` looks at every file's inode,
@@ -12,16 +13,20 @@ at no file's data, and counts a file whole that was changed in any way, as overl
 counts as all changed.
 """
 
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
+from podlink.engine.errors import StorageFailed
 from podlink.engine.linux import mounts, trees
+from podlink.engine.oci.layer.owners import Owners
 from podlink.engine.oci.layer.whiteouts import Whiteouts
-from podlink.engine.oci.spec.values import IDMaps
+from podlink.engine.oci.spec.values import IDMaps, IDRange
 from podlink.engine.storage import idmapped, probe
 from podlink.engine.storage.changes import Change, Plain, Stack, of_tree
 from podlink.engine.storage.copy import copy_tree
@@ -60,11 +65,14 @@ class VfsDriver(DirectoryDriver):
         with refusals("a new layer"), self._making() as path:
             return Staging(self._copied(path, over.path if over else self._top(parents)), self.whiteouts)
 
-    def create(self, container: str, layers: Sequence[str]) -> None:
+    def create(self, container: str, layers: Sequence[str], maps: IDMaps | None = None) -> None:
         self._require(layers)
         target = self._container(container)
+        owners = Owners(maps) if maps and self._owners and self._refusal else None
         with refusals(f"container {container}"), self._making() as path:
-            self._copied(path, self._top(layers))
+            self._copied(path, self._top(layers), owners)
+            if owners:
+                (path / "owners").write_text(json.dumps(asdict(owners.maps)))
             (path / "layers").write_text("".join(f"{layer}\n" for layer in layers))
             (path / "made").touch()
             _next_tick((path / "made").stat().st_ctime_ns)
@@ -78,11 +86,24 @@ class VfsDriver(DirectoryDriver):
         with refusals(f"container {container}: mount of its root"):
             place = self._mapped.prepare(container, maps)
             if not mounts.is_mounted(place):
-                idmapped.show(tree, place, maps)
+                if (given := self.owners(container)) is None:
+                    idmapped.show(tree, place, maps)
+                elif given.maps == maps:
+                    mounts.bind(tree, place)
+                else:
+                    raise StorageFailed(f"container {container}: its files were given to other IDs than those it is to have now")
         return place
 
+    def owners(self, container: str) -> Owners | None:
+        path = self._existing(container) / "owners"
+        if not path.exists():
+            return None
+        found = json.loads(path.read_text())
+        return Owners(IDMaps(*(tuple(IDRange(**each) for each in found[kind]) for kind in ("uids", "gids"))))
+
     def maps_owners(self) -> str:
-        return self._refusal
+        """Without the kernel's help the copy, which there is anyway, is given to others."""
+        return ""
 
     @cached_property
     def _refusal(self) -> str:
@@ -124,7 +145,7 @@ class VfsDriver(DirectoryDriver):
         below = Plain(os.fsencode(self.contents_of(layers[-1]))) if layers else Stack([])
         with refusals(f"container {container}"):
             made = (path / "made").stat().st_ctime_ns
-            return of_tree(path / self.contents, below, made)
+            return of_tree(path / self.contents, below, made, self.owners(container))
 
     def written(self, container: str) -> Path:
         return self._existing(container) / self.contents
@@ -137,14 +158,16 @@ class VfsDriver(DirectoryDriver):
         """The topmost layer, which has all below it in it."""
         return self.contents_of(layers[-1]) if layers else None
 
-    def _copied(self, path: Path, below: Path | None) -> Path:
+    def _copied(self, path: Path, below: Path | None, owners: Owners | None = None) -> Path:
         """The contents to begin with: a copy of what is below."""
         tree = path / self.contents
         tree.mkdir()
         if below:
-            copy_tree(below, tree)
+            copy_tree(below, tree, owners)
         else:
             tree.chmod(0o755)  # whatever the umask
+            if owners:
+                os.chown(tree, *owners.maps.root())
         return tree
 
 

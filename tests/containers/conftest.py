@@ -14,6 +14,7 @@ import pytest
 from podlink.engine.app import Engine
 from podlink.engine.config import Config
 from podlink.engine.handles import Container
+from podlink.engine.storage import probe
 from podlink.engine.storage.idmapped import MappedRoots
 
 counter = itertools.count()
@@ -90,10 +91,12 @@ def real(tmp_path: Path, busybox_tar: Path) -> Iterator[Bench]:
     yield from on_runc(tmp_path, busybox_tar)
 
 
-@pytest.fixture(params=["overlay", "vfs"])
-def stored(request: pytest.FixtureRequest, tmp_path: Path, busybox_tar: Path) -> Iterator[Bench]:
-    """On runc, with each storage driver; the test is to be marked with what it needs."""
-    yield from on_runc(tmp_path, busybox_tar, request.param)
+@pytest.fixture(params=["overlay", "vfs", "copies"])
+def stored(request: pytest.FixtureRequest, tmp_path: Path, busybox_tar: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """On runc, with each storage driver, and as where the kernel maps no owners; the test is to be marked with what it needs."""
+    if request.param == "copies":
+        monkeypatch.setattr(probe, "maps_owners", lambda folder, overlay="": "not here")
+    yield from on_runc(tmp_path, busybox_tar, "overlay" if request.param == "overlay" else "vfs")
 
 
 def on_runc(tmp_path: Path, busybox_tar: Path, driver: Literal["overlay", "vfs"] = "overlay") -> Iterator[Bench]:

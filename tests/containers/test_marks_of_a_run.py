@@ -60,7 +60,7 @@ def test_the_mark_is_no_change_of_the_containers(bench: Any) -> None:
     assert [change.path for change in container.changes()] == []
 
 
-@pytest.mark.needs("root", "runc", "overlay")
+@pytest.mark.needs("root", "runc", "overlay", "idmapped")
 def test_the_mark_is_there_where_run_is_in_memory_and_belongs_to_root(real: Any) -> None:
     script = "stat -c '%u %a' /run/.containerenv"
     assert real.output("/bin/sh", "-c", script, tmpfs=["/run"]) == "0 644\n"

@@ -2,17 +2,22 @@
 
 import os
 import stat
-from collections.abc import Callable
+import struct
+import tarfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from podlink.engine.errors import StorageFailed
 from podlink.engine.linux import mounts, syscalls, userns
+from podlink.engine.oci.layer.owners import Owners
 from podlink.engine.oci.spec.values import IDMaps, IDRange
-from podlink.engine.storage import idmapped
-from podlink.engine.testing.storage import CONTAINER, Depot
+from podlink.engine.storage import idmapped, probe
+from podlink.engine.storage.vfs import VfsDriver
+from podlink.engine.testing.storage import CONTAINER, Depot, described, member
 
-pytestmark = pytest.mark.needs("root", "overlay")
+pytestmark = pytest.mark.needs("root", "overlay", "idmapped")
 
 MAPS = IDMaps((IDRange(0, 100_000, 1000), IDRange(1000, 500_000, 1)), (IDRange(0, 200_000, 5000),))
 
@@ -20,8 +25,6 @@ MAPS = IDMaps((IDRange(0, 100_000, 1000), IDRange(1000, 500_000, 1)), (IDRange(0
 @pytest.fixture
 def mapped(depot: Depot) -> Path:
     """A container's mapped root over two layers."""
-    if why := depot.driver.maps_owners():
-        pytest.skip(why)
     base = depot.layer("base", {"etc/": None, "etc/old": b"1", "gone": b"2", "dir/a": b"3"})
     top = depot.layer("top", {"etc/new": b"4"}, base)
     depot.driver.create(CONTAINER, (base, top))
@@ -141,6 +144,58 @@ def test_a_file_with_capabilities_keeps_them_for_the_container(depot: Depot, map
     with depot.driver.seen(CONTAINER) as root:
         assert os.getxattr(root / "ping", "security.capability") == raw
     assert os.getxattr(depot.driver.written(CONTAINER) / "ping", "security.capability") == raw
+
+
+@pytest.fixture
+def copied(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Depot]:
+    """Plain directories where the kernel maps no owners."""
+    monkeypatch.setattr(probe, "maps_owners", lambda folder, overlay="": "not here")
+    driver = VfsDriver(place / "storage")
+    yield Depot(driver, lambda: VfsDriver(place / "storage"))
+    driver.delete(CONTAINER)
+    driver.close()
+
+
+def test_without_the_kernels_help_the_copy_is_given_to_the_mapped_owners(copied: Depot) -> None:
+    driver = copied.driver
+    assert driver.maps_owners() == ""
+    raw = bytes.fromhex("0100000200200000000000000000000000000000")
+    members = [member("ping", tarfile.REGTYPE, 0o755, uid=3, gid=4999), member("alien", tarfile.REGTYPE, 0o644, uid=2000)]
+    members[0].pax_headers = {"SCHILY.xattr.security.capability": raw.decode("latin-1")}
+    layer = copied.packed("base", described(*members))
+    driver.create(CONTAINER, (layer,), MAPS)
+    root = driver.mount(CONTAINER, MAPS)
+    assert owner(root) == (100_000, 200_000) and owner(root / "ping") == (100_003, 204_999) and owner(root / "alien")[0] == 0
+    assert os.getxattr(root / "ping", "security.capability")[:4] == bytes.fromhex("01000003")
+    assert [change.path for change in driver.changes(CONTAINER)] == []
+
+    def work() -> None:
+        (root / "mine").touch()
+        os.chown(root / "ping", 1000, 1)
+
+    inside(work)
+    assert owner(root / "mine") == (100_000, 200_000) and owner(root / "ping") == (500_000, 200_001)
+    assert [(change.kind, change.path) for change in driver.changes(CONTAINER)] == [("added", "/mine"), ("changed", "/ping")]
+    owners = driver.owners(CONTAINER)
+    assert owners and owners.inside(500_000, 200_001) == (1000, 1) and copied.again().owners(CONTAINER) == owners
+    with pytest.raises(StorageFailed, match="other IDs"):
+        driver.unmount(CONTAINER)
+        driver.mount(CONTAINER, IDMaps((IDRange(0, 7, 7),), (IDRange(0, 7, 7),)))
+
+
+def test_lists_and_capabilities_are_turned_both_ways() -> None:
+    owners = Owners(MAPS)
+    entries = [(1, 7, 2**32 - 1), (2, 6, 1000), (4, 5, 2**32 - 1), (8, 4, 9), (16, 7, 2**32 - 1), (32, 0, 2**32 - 1)]
+    plain = {
+        "system.posix_acl_access": struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries),
+        "security.capability": bytes.fromhex("0100000200200000000000000000000000000000"),
+        "user.note": b"kept",
+    }
+    turned = owners.attributes_outside(plain)
+    numbers = [number for _, _, number in struct.iter_unpack("<HHI", turned["system.posix_acl_access"][4:])]
+    assert numbers[1] == 500_000 and numbers[3] == 200_009 and turned["user.note"] == b"kept"
+    assert turned["security.capability"] == bytes.fromhex("0100000300200000000000000000000000000000a0860100")
+    assert owners.attributes_inside(turned) == plain
 
 
 def test_the_mapping_of_a_namespace_is_found_by_its_file() -> None:

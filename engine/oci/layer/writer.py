@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from podlink.engine.linux.trees import DIRECTORY, GONE, folders, open_folder
 from podlink.engine.oci.layer.encode import END, encode, padding
 from podlink.engine.oci.layer.entry import Entry, Kind
+from podlink.engine.oci.layer.owners import Owners
 from podlink.engine.oci.layer.whiteouts import PREFIX
 
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -38,17 +39,24 @@ class Writer:
     """Writes members; `close` writes the end mark. cancelled: asked before each piece; what it raises ends the writing.
 
     holes: keep them, as GNU tar does. Layers have none (layer.md: sparse files "lack consistent support across tar
-    implementations"), there a hole is so many zeros.
+    implementations"), there a hole is so many zeros. owners: how to read those of the tree.
     """
 
     def __init__(
-        self, root: Path, target: BinaryIO, cancelled: Callable[[], None] = lambda: None, *, holes: bool = False
+        self,
+        root: Path,
+        target: BinaryIO,
+        cancelled: Callable[[], None] = lambda: None,
+        *,
+        holes: bool = False,
+        owners: Owners | None = None,
     ) -> None:
         self._root = root
         self._top = os.open(root, DIRECTORY)
         self._target = target
         self._cancelled = cancelled
         self._holes = holes
+        self._owners = owners
         self._names: dict[tuple[int, int], bytes] = {}
         self._pending: list[bytes] = []
         self._size = 0
@@ -101,14 +109,14 @@ class Writer:
                 link = os.fsencode(os.readlink(name, dir_fd=folder)) if kind is Kind.SYMLINK else b""
                 device = (os.major(status.st_rdev), os.minor(status.st_rdev)) if kind in DEVICES else (0, 0)
                 attributes = attributes_of(f"/proc/self/fd/{folder}/{name}")
-                self._put(encode(_entry(os.fsencode(path), kind, status, attributes, link=link, device=device)))
+                self._put(encode(self._entry(os.fsencode(path), kind, status, attributes, link=link, device=device)))
 
     def _add_file(self, path: bytes, file: int) -> None:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode) or self._linked(path, status):
             return
         segments = _segments(file, status) if self._holes else None
-        self._put(encode(_entry(path, Kind.FILE, status, attributes_of(file), size=status.st_size, segments=segments)))
+        self._put(encode(self._entry(path, Kind.FILE, status, attributes_of(file), size=status.st_size, segments=segments)))
         stored = 0
         for offset, length in ((0, status.st_size),) if segments is None else segments:
             stored += length
@@ -132,8 +140,15 @@ class Writer:
         first = self._names.setdefault((status.st_dev, status.st_ino), path)
         if first == path:
             return False
-        self._put(encode(_entry(path, Kind.HARD_LINK, status, {}, link=first)))
+        self._put(encode(self._entry(path, Kind.HARD_LINK, status, {}, link=first)))
         return True
+
+    def _entry(self, path: bytes, kind: Kind, status: os.stat_result, attributes: dict[str, bytes], **more: Any) -> Entry:
+        uid, gid = status.st_uid, status.st_gid
+        if self._owners:
+            (uid, gid), attributes = self._owners.inside(uid, gid), self._owners.attributes_inside(attributes)
+        mode, mtime = stat.S_IMODE(status.st_mode), status.st_mtime_ns
+        return Entry(name=path, kind=kind, mode=mode, uid=uid, gid=gid, mtime=mtime, xattrs=attributes, **more)
 
     def _put(self, data: bytes) -> None:
         """Small pieces are gathered: a system call for each would cost more than the rest."""
@@ -146,19 +161,6 @@ class Writer:
         self._target.write(b"".join(self._pending))
         self._pending.clear()
         self._size = 0
-
-
-def _entry(path: bytes, kind: Kind, status: os.stat_result, attributes: dict[str, bytes], **more: Any) -> Entry:
-    return Entry(
-        name=path,
-        kind=kind,
-        mode=stat.S_IMODE(status.st_mode),
-        uid=status.st_uid,
-        gid=status.st_gid,
-        mtime=status.st_mtime_ns,
-        xattrs=attributes,
-        **more,
-    )
 
 
 @contextmanager
