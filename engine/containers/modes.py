@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 from podlink.engine.containers.lifecycle import LIVE
-from podlink.engine.errors import ContainerNotFound, InvalidRequest, InvalidState
+from podlink.engine.errors import ContainerNotFound, InvalidRequest, InvalidState, NotHonoured
 from podlink.engine.host import Host
 from podlink.engine.oci.spec.values import ContainerConfig
 
@@ -73,11 +73,15 @@ def dependencies(config: ContainerConfig) -> list[str]:
 
 
 def check_sysctls(config: ContainerConfig) -> None:
-    """Raise InvalidRequest for a kernel setting that no namespace of this container's own has."""
+    """Raise InvalidRequest for a kernel setting that none of its own namespaces has, NotHonoured for one it may not set."""
     for name in config.sysctls:
         field = next((field for field, known in SYSCTLS.items() if known.fullmatch(name)), None)
         if field is None:
             raise InvalidRequest(f"sys_ctl: {name} belongs to no namespace, so it would be set for the whole host")
+        if config.uid_map and field == "uts_mode":
+            raise NotHonoured(
+                "sys_ctl", f"the kernel lets only root of the host set {name}, and the container has users of its own"
+            )
         mode: str = getattr(config, field)
         if mode == "host":
             raise InvalidRequest(f"sys_ctl: {name} would be set for the whole host, whose namespace the container has ({field})")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from podlink.engine.containers import mappings
-from podlink.engine.containers.request import IDMap, IDMappingOptions
+from podlink.engine.containers.request import IDMap, IDMappingOptions, ResourceRequest
 from podlink.engine.errors import InvalidRequest, NotHonoured
 from podlink.engine.storage import idmapped
 
@@ -184,6 +184,25 @@ def test_volumes_with_users_of_its_own(real: Any, tmp_path: Path) -> None:
     real.output("true", uidmap=MAP, volumes=["filled:/bin"])
     filled = real.config.root / "volumes" / "filled" / "_data"
     assert {path.lstat().st_uid for path in (filled, *filled.iterdir())} == {100_000}
+
+
+@real_host
+def test_kernel_settings_with_users_of_its_own(real: Any) -> None:
+    settings = {"kernel.msgmax": "4096", "net.ipv4.ip_forward": "1", "fs.mqueue.msg_max": "20"}
+    paths = " ".join("/proc/sys/" + name.replace(".", "/") for name in settings)
+    assert real.output("/bin/sh", "-c", f"cat {paths}", uidmap=MAP, sys_ctl=settings).split() == list(settings.values())
+    with pytest.raises(NotHonoured, match=r"sys_ctl: .*kernel\.domainname"):
+        real.create("true", uidmap=MAP, sys_ctl={"kernel.domainname": "d"})
+
+
+@real_host
+def test_limits_and_places_with_users_of_its_own(real: Any) -> None:
+    limits = ResourceRequest(ulimit=["nofile=100:200"], memory=2**26, pids_limit=50, shm_size=2**20)
+    script = "pwd; stat -c %u .; ulimit -n; df -k /dev/shm | tail -1; touch /x 2>/dev/null || echo refused"
+    fields = {"work_dir": "/tmp/made", "resources": limits}
+    lines = real.output("/bin/sh", "-c", script, uidmap=MAP, **fields).splitlines()
+    assert lines[:3] == ["/tmp/made", "0", "100"] and lines[3].split()[1] == "1024" and len(lines) == 4
+    assert real.output("/bin/sh", "-c", "touch /x || echo no", uidmap=MAP, readonly_rootfs=True).endswith("no\n")
 
 
 @real_host

@@ -129,9 +129,11 @@ def _queues(config: ContainerConfig) -> list[Mount]:
 
 
 def _kernels(place: str, kind: str, source: str, options: tuple[str, ...], config: ContainerConfig, field: str) -> Mount:
-    """A file system in which the kernel shows a namespace. Only who has rights over that may mount it: to a container with a user
-    namespace of its own, the host's is shown as the host has it mounted."""
-    if config.uid_map and getattr(config, field) == "host":
+    """A file system in which the kernel shows a namespace. Only who has rights over that may mount it: a container with a user
+    namespace of its own has them over one that the runtime makes for it, and over what it shares together with that. In place of
+    any other it is shown what the host has mounted."""
+    mode: str = getattr(config, field)
+    if config.uid_map and mode not in ("private", "none") and ":" not in mode:
         return Mount(place, "bind", place, ("rbind", *options))
     return Mount(place, kind, source, options)
 
