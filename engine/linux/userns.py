@@ -20,6 +20,8 @@ Map = Sequence[tuple[int, int, int]]
 """Ranges: the first ID inside, the first outside, how many."""
 MOST_RANGES = 340
 """Lines that the kernel takes."""
+LOOKED_UP = (syscalls.libc.unshare, syscalls.libc.setns)
+"""What the child calls, found before it is there: the loader's lock may be held by another thread at the moment of the fork."""
 HIGHEST = 2**32 - 2
 """(uid_t) -1 is nobody: no range may reach it."""
 
@@ -74,6 +76,8 @@ def _child(enter: Callable[[], None]) -> Iterator[int]:
             raise OSError(number, f"a user namespace: {os.strerror(number)}")
         yield pid
     finally:
+        with suppress(BrokenPipeError):
+            os.write(leave, b".")  # closing it is not enough: a child that another thread forked meanwhile holds it too
         os.close(told)
         os.close(leave)
         with suppress(ChildProcessError):  # whoever ignores SIGCHLD has nobody to wait for

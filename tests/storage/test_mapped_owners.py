@@ -5,6 +5,7 @@ import stat
 import struct
 import tarfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -196,6 +197,15 @@ def test_lists_and_capabilities_are_turned_both_ways() -> None:
     assert numbers[1] == 500_000 and numbers[3] == 200_009 and turned["user.note"] == b"kept"
     assert turned["security.capability"] == bytes.fromhex("0100000300200000000000000000000000000000a0860100")
     assert owners.attributes_inside(turned) == plain
+
+
+def test_threads_that_make_namespaces_at_once_do_not_wait_for_each_other() -> None:
+    def make(number: int) -> list[tuple[int, int, int]]:
+        with userns.new([(0, number, 1)], [(0, number, 1)]) as namespace:
+            return userns.maps_of(Path(f"/proc/self/fd/{namespace}"))[0]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(make, range(1, 201))) == [[(0, number, 1)] for number in range(1, 201)]
 
 
 def test_the_mapping_of_a_namespace_is_found_by_its_file() -> None:
