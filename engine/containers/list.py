@@ -44,14 +44,17 @@ def _summary_or_row(host: Host, row: Container) -> Summary:
 
 
 def summary(host: Host, row: Container) -> Summary:
-    """What the lists show of a container. The sizes of one that does not run are known; nothing is walked for them."""
+    """What the lists show of a container. The sizes of one that does not run are known; nothing is walked for them.
+
+    One that ended just now, and whose end nobody has written down yet, is looked at as one that runs.
+    """
     if row.unreadable:
         log.warning("container %s (%s): %s", row.name, row.id[:12], row.unreadable)
     container = truth(host, row)
     live = container.status in LIVE
     return Summary(
         container=container,
-        rw_size=written(host, container) if live else container.rw_size,
+        rw_size=written(host, container) if row.status in LIVE else container.rw_size,
         mounts=tuple(mounts(container.config, host.facts.cgroup_version)),
         namespaces=_namespaces(host, container) if live else dict.fromkeys(NAMESPACES, ""),
     )

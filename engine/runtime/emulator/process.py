@@ -82,6 +82,7 @@ class Process:
         self.argv = argv
         self.env: dict[str, str] = dict(parent.env) if parent else {}
         self.directory: str = parent.directory if parent else "/"
+        self.limits: dict[str, tuple[int, int]] = dict(parent.limits) if parent else {}
         self.files: dict[int, Channel] = {}
         self.handlers: dict[int, Handler | None] = {}
         self.pending: list[int] = []

@@ -130,6 +130,8 @@ def _columns(options: Sequence[str]) -> list[Choice]:
             layout = FULL if "f" in word else layout
         elif set(word) <= set("auxw"):
             layout = BSD if "u" in word else layout
+        elif word.startswith("--"):
+            raise ErrorOccurred(f"ps {' '.join(options)}: error: unknown gnu long option")
         else:
             raise ErrorOccurred(f"ps: {word!r} is not an option that is known here; it takes -ef, aux, or -o with columns")
     return chosen or layout

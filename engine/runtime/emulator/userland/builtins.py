@@ -13,6 +13,7 @@ from podlink.engine.runtime.emulator.tree import refusal
 from podlink.engine.runtime.emulator.userland import children, conditions, files, printing, system
 from podlink.engine.runtime.emulator.userland.control import Leave, Return, ShellFault
 from podlink.engine.runtime.emulator.userland.parser import parse
+from podlink.engine.runtime.emulator.userland.ulimit import ulimit
 
 if TYPE_CHECKING:
     from podlink.engine.runtime.emulator.userland.shell import Shell
@@ -336,6 +337,9 @@ def within(program: Program) -> Builtin:
         before, process.argv = process.argv, argv
         try:
             return program(process)
+        except OSError as error:  # a closed descriptor, a disk that is full
+            shell.complain(f"write error: {os.strerror(error.errno or 0)}")
+            return 1
         finally:
             process.argv = before
 
@@ -361,6 +365,7 @@ BUILTINS: dict[str, Builtin] = {
     "shift": shift,
     "trap": trap,
     "type": type_,
+    "ulimit": ulimit,
     "umask": umask,
     "unset": unset,
     "wait": wait,

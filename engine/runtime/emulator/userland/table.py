@@ -1,8 +1,10 @@
 """Every program of the userland by the name that it is called by. A file of an image stands for the one of its name."""
 
+from contextlib import suppress
+
 from podlink.engine.runtime.emulator.process import Process, Program
 from podlink.engine.runtime.emulator.userland import conditions, files, printing, sh, system, texts
-from podlink.engine.runtime.emulator.userland.command import name
+from podlink.engine.runtime.emulator.userland.command import complain, name, reason
 
 PROGRAMS: dict[str, Program] = {
     "[": conditions.test,
@@ -62,4 +64,19 @@ def busybox(process: Process) -> int:
     return PROGRAMS[words[0]](process)
 
 
+def polite(program: Program) -> Program:
+    """The program, which tells of a write that is refused in one line and not with a traceback."""
+
+    def run(process: Process) -> int:
+        try:
+            return program(process)
+        except OSError as error:
+            with suppress(OSError):
+                complain(process, f"write error: {reason(error)}")
+            return 1
+
+    return run
+
+
 PROGRAMS["busybox"] = busybox
+PROGRAMS.update({called: polite(program) for called, program in PROGRAMS.items()})
