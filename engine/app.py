@@ -16,11 +16,12 @@ import podlink
 from podlink.engine.config import Config
 from podlink.engine.containers.reconcile import conclude_one, reconcile
 from podlink.engine.errors import EngineUnavailable
-from podlink.engine.handles import Containers, Images, System
+from podlink.engine.handles import Containers, Images, Networks, System
 from podlink.engine.host import Host
 from podlink.engine.images.collect import collect
 from podlink.engine.linux import facts
-from podlink.engine.network.local import LocalNetwork
+from podlink.engine.network.driver import Ground
+from podlink.engine.network.wires import Wires
 from podlink.engine.oci.spec.values import Device, HostFacts, Rlimit
 from podlink.engine.runtime.base import Runtime
 from podlink.engine.state.state import State
@@ -50,6 +51,7 @@ class Engine:
         self._resources = resources
         self.containers = Containers(host)
         self.images = Images(host)
+        self.networks = Networks(host)
         self.system = System(host)
 
     @classmethod
@@ -135,7 +137,7 @@ def open_host(config: Config, *, in_memory: bool = False, chooser: random.Random
             storage=storage,
             content=Content(config.root / "blobs"),
             runtime=runtime,
-            network=LocalNetwork(),
+            network=Wires(state, _ground(config), config.bridge, config.subnet, str(config.root.absolute()), time.time_ns),
             facts=_facts(config),
             now=time.time_ns,
             chooser=chooser,
@@ -202,6 +204,17 @@ def _runtime(config: Config) -> Runtime:
     from podlink.engine.runtime.runc import RuncRuntime
 
     return RuncRuntime(config.runroot, config.cgroup_parent)
+
+
+def _ground(config: Config) -> Ground:
+    """Loaded as the runtime is: an emulated host has no kernel to build on."""
+    if config.runtime == "emulator":
+        from podlink.engine.network.emulated import EmulatedGround
+
+        return EmulatedGround()
+    from podlink.engine.network.kernel import KernelGround
+
+    return KernelGround(config.runroot.absolute(), config.nft_table, f"podlink of {config.root.absolute()}")
 
 
 def _facts(config: Config) -> HostFacts:

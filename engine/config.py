@@ -26,6 +26,12 @@ class Config:
     runtime: Literal["runc", "emulator"] = "runc"
     storage_driver: Literal["overlay", "vfs"] = "overlay"
     cgroup_parent: str = "podlink"
+    bridge: str = "podlink0"
+    """The bridge of the default network. Where the host has one of this name that isn't ours, the next free number is taken."""
+    subnet: str = "10.88.0.0/16"
+    """The addresses of the default network, unless the host uses some of them: then the next range of that size."""
+    nft_table: str = "podlink"
+    """The nftables table that all our rules are in (family inet)."""
     """The cgroup under which each container gets its own, relative to the root of each hierarchy."""
 
     def to_text(self) -> str:

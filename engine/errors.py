@@ -12,6 +12,7 @@
     │   ├── ImageInUse          an image that containers still need
     │   ├── InvalidArchive      a tar, layer or image that is not one, or that means harm
     │   ├── RuntimeFailed       the OCI runtime refused; carries its own reason
+    │   ├── NetworkFailed       a network that can't be built, has no address left, or a port that is taken
     │   ├── StorageFailed       the disk or the storage driver refused
     │   ├── RegistryFailed      a registry, or the way to it: refused, unreachable, or not one
     │   └── Cancelled           the caller left before the answer was there
@@ -99,6 +100,10 @@ class RuntimeFailed(ErrorOccurred):
 
 class StorageFailed(ErrorOccurred):
     """The storage driver or the disk under it refused."""
+
+
+class NetworkFailed(ErrorOccurred):
+    """The kernel or a tool refused to build a network, or there is no address or port to give. Says what to change."""
 
 
 class RegistryFailed(ErrorOccurred):

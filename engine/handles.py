@@ -13,6 +13,7 @@ from podlink.engine.containers.inspect import inspect_container
 from podlink.engine.containers.kill import kill
 from podlink.engine.containers.list import Summary, get_container, list_containers
 from podlink.engine.containers.logs import follow, logs
+from podlink.engine.containers.networks import inspect_network, remove_network
 from podlink.engine.containers.pause import pause, unpause
 from podlink.engine.containers.remove import delete_stopped, remove
 from podlink.engine.containers.request import CreateRequest, ResourceRequest
@@ -35,6 +36,7 @@ from podlink.engine.images.remove import delete_unused
 from podlink.engine.images.search import search_images
 from podlink.engine.images.tag import tag_image
 from podlink.engine.oci.distribution.listing import Found
+from podlink.engine.state.networks import Lease, Network
 from podlink.engine.storage.changes import Change
 from podlink.engine.system.images import remove_image
 from podlink.engine.system.info import Info, Version, info, version
@@ -188,6 +190,36 @@ class Images:
 
     def delete_unused(self) -> Sequence[str]:
         return delete_unused(self.host)
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """`engine.networks`: those that containers may name in `network`, to know one another by name."""
+
+    host: Host
+
+    def create(self, name: str, subnet: str = "", subnet6: str = "") -> Network:
+        """Raises InvalidRequest, or NetworkFailed for a range or a name that is taken."""
+        return self.host.network.create(name, subnet, subnet6)
+
+    def list(self) -> Sequence[Network]:
+        return self.host.state.networks.all()
+
+    def inspect(self, name: str) -> tuple[Network, Sequence[Lease]]:
+        """The network, and who has which address of it. Raises NetworkFailed where there is none."""
+        return inspect_network(self.host, name)
+
+    def remove(self, name: str) -> None:
+        """Raises NetworkFailed while a container that runs is on it, or one that exists names it."""
+        remove_network(self.host, name)
+
+    def reload(self) -> None:
+        """Set all rules anew, after somebody flushed nftables."""
+        self.host.network.reload()
+
+    def troubles(self) -> Sequence[str]:
+        """Where state and host differ, a sentence each, which says what to do."""
+        return self.host.network.troubles()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 from podlink.engine.config import Config
-from podlink.engine.network.driver import Network
+from podlink.engine.network.driver import Wiring
 from podlink.engine.oci.spec.values import HostFacts
 from podlink.engine.runtime.base import Runtime
 from podlink.engine.state.state import State
@@ -28,7 +28,7 @@ class Host:
     storage: StorageDriver
     content: Content
     runtime: Runtime
-    network: Network
+    network: Wiring
     facts: HostFacts
     now: Callable[[], int]
     chooser: Random | None = None

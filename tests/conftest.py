@@ -12,6 +12,8 @@ import pytest
 from busybox_rootfs import write_busybox
 from registry_server import running_registry
 
+from podlink.engine.linux import syscalls
+
 
 @cache
 def is_root() -> bool:
@@ -58,7 +60,19 @@ PROBES: dict[str, Callable[[], bool]] = {
     "idmapped": has_idmapped,
     "docker-registry": installed("docker-registry"),
     "skopeo": installed("skopeo"),
+    "nft": installed("nft"),
 }
+
+
+def leave_the_machines_network() -> None:
+    """Give this test process a network namespace of its own, with loopback alone: what its engines build there is seen by nobody,
+    goes with it, and never meets what another test process builds. Threads and processes started later are in it, too."""
+    if is_root():
+        try:
+            syscalls.unshare(syscalls.CLONE_NEWNET)
+        except PermissionError:
+            return
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
 def lacking(name: str) -> bool:
@@ -68,6 +82,7 @@ def lacking(name: str) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    leave_the_machines_network()
     config.addinivalue_line(
         "markers", "needs(*names): skip where a probe finds that this host lacks one of: " + ", ".join(PROBES)
     )

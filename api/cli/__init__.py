@@ -3,8 +3,10 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import podlink
+from podlink.api.cli.configuration import add_options
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -15,11 +17,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--version", action="version", version=f"podlink {podlink.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_serve(commands)
+    _add_network(commands)
     chosen = parser.parse_args(arguments)
-
-    from podlink.api.cli.serve import serve
-
-    sys.exit(serve(chosen))
+    command = import_module(f"podlink.api.cli.{chosen.command}")
+    sys.exit(getattr(command, chosen.command)(chosen))
 
 
 def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -30,13 +31,7 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "Under socket activation the socket that was passed in is served instead. "
         "Whoever may write to the socket is root on this host.",
     )
-    serve.add_argument("--root", metavar="DIR", help="what survives a reboot (default: /var/lib/podlink)")
-    serve.add_argument("--runroot", metavar="DIR", help="what does not (default: /run/podlink)")
-    serve.add_argument("--runtime", choices=("runc", "emulator"), help="what runs the containers (default: runc)")
-    serve.add_argument(
-        "--storage-driver", choices=("overlay", "vfs"), help="how layers are kept (default: overlay; vfs with the emulator)"
-    )
-    serve.add_argument("--cgroup-parent", metavar="NAME", help="the cgroup above the containers' own (default: podlink)")
+    add_options(serve)
     serve.add_argument(
         "--timeout",
         type=_milliseconds,
@@ -51,6 +46,30 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="ADDRESS",
         help="unix:/path[;mode=0600], unix:@name or tcp:127.0.0.1:PORT (default: unix:/run/podman/io.projectatomic.podman)",
     )
+
+
+def _add_network(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    network = commands.add_parser(
+        "network",
+        help="networks that containers may name",
+        description="Make, show and remove networks, and look after their rules. A running service may have the root open, too.",
+    )
+    deeds = network.add_subparsers(dest="deed", required=True, metavar="DEED")
+    for name, words in (
+        ("create", "make one, on which containers know one another by name"),
+        ("list", "name, bridge and ranges of each"),
+        ("inspect", "the same of one, then ID, addresses and ports of each container on it"),
+        ("remove", "remove one that no container names"),
+        ("reload", "set all rules anew, after somebody has flushed them"),
+        ("check", "say where state and host differ; exits with 1 where they do"),
+    ):
+        deed = deeds.add_parser(name, help=words, description=words[0].upper() + words[1:] + ".")
+        add_options(deed)
+        if name in ("create", "inspect", "remove"):
+            deed.add_argument("name", metavar="NAME")
+        if name == "create":
+            deed.add_argument("--range", default="", metavar="RANGE", help="its addresses (default: a free /24)")
+            deed.add_argument("--range6", default="", metavar="RANGE", help="its IPv6 addresses (default: an own /64)")
 
 
 def _milliseconds(text: str) -> int:

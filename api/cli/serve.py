@@ -4,14 +4,13 @@ import argparse
 import logging
 import signal
 import sys
-from pathlib import Path
 from types import FrameType
 
+from podlink.api.cli.configuration import configuration
 from podlink.api.podman.service import service
 from podlink.api.varlink.server import Server
 from podlink.api.varlink.transport import Listener, activated, listen
 from podlink.engine.app import Engine
-from podlink.engine.config import Config
 from podlink.engine.errors import EngineError
 
 DEFAULT_ADDRESS = "unix:/run/podman/io.projectatomic.podman"
@@ -30,19 +29,6 @@ def serve(chosen: argparse.Namespace) -> int:
         print(f"podlink: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def configuration(chosen: argparse.Namespace) -> Config:
-    """The engine's configuration; what the command line leaves open has the engine's own default."""
-    emulated = chosen.runtime == "emulator"
-    given = {
-        "root": chosen.root and Path(chosen.root).absolute(),
-        "runroot": chosen.runroot and Path(chosen.runroot).absolute(),
-        "runtime": chosen.runtime,
-        "storage_driver": chosen.storage_driver or ("vfs" if emulated else None),
-        "cgroup_parent": chosen.cgroup_parent,
-    }
-    return Config(**{name: value for name, value in given.items() if value is not None})
 
 
 def _listener(address: str | None) -> Listener:

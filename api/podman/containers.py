@@ -24,6 +24,7 @@ from podlink.engine.containers.stop import restart, stop
 from podlink.engine.containers.top import processes
 from podlink.engine.containers.wait import wait
 from podlink.engine.host import Host
+from podlink.engine.oci.spec.values import Port
 from podlink.engine.state.containers import Status
 from podlink.engine.storage.changes import Kind
 
@@ -104,7 +105,7 @@ def list_data(host: Host, seen: Summary) -> Parameters:
         "createdat": go_time(container.created_at),
         "runningfor": go_duration(host.now() - container.created_at),
         "status": str(container.status),
-        "ports": [],
+        "ports": [port_data(each) for each in seen.ports],
         "rootfssize": container.root_size + seen.rw_size,
         "rwsize": seen.rw_size,
         "names": container.name,
@@ -120,6 +121,12 @@ def list_data(host: Host, seen: Summary) -> Parameters:
             "pid": str(container.pid if live else 0),
         },
     }
+
+
+def port_data(port: Port) -> Parameters:
+    """The `ContainerPortMappings` type: numbers as text."""
+    host = "" if port.host_port == 0 else str(port.host_port)
+    return {"host_port": host, "host_ip": port.host_ip, "protocol": port.protocol, "container_port": str(port.container_port)}
 
 
 def inspect_one(host: Host, call: Call, args: Struct) -> Parameters:

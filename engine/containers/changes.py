@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from podlink.engine.containers.lifecycle import readable
 from podlink.engine.host import Host
-from podlink.engine.oci.spec.mounts import MARK, mounts
+from podlink.engine.oci.spec.mounts import ETC, MARK, mounts
 from podlink.engine.state.containers import Container
 from podlink.engine.storage.changes import Change, Kind
 
@@ -18,7 +18,7 @@ def list_changes(host: Host, name: str) -> list[Change]:
 def changes_of(host: Host, container: Container) -> list[Change]:
     """Without what the runtime made for its own mounts: those places hold nothing of the container's."""
     readable(container)
-    places = {mount.destination for mount in mounts(container.config, host.facts.cgroup_version)} | {MARK}
+    places = {mount.destination for mount in mounts(container.config, host.facts.cgroup_version)} | {MARK, *ETC}
     return without(host.storage.changes(container.id), places)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from podlink.engine.containers.limits import settle_limits, settle_oom_score, settle_rlimits
 from podlink.engine.containers.mappings import settle_users
 from podlink.engine.containers.modes import settle_mode
+from podlink.engine.containers.networking import Networking, settle_networking
 from podlink.engine.containers.request import CreateRequest
 from podlink.engine.containers.security import Confinement, settle_confinement
 from podlink.engine.containers.volumes import declared, find_devices, image_volumes, parse_tmpfs, parse_volumes, refuse_clashes
@@ -35,6 +36,7 @@ class Found:
     userns_mode: str = "host"
     uid_map: tuple[IDRange, ...] = ()
     gid_map: tuple[IDRange, ...] = ()
+    networking: Networking = field(default_factory=Networking)
 
 
 def find_named(host: Host, request: CreateRequest, image: Mapping[str, Any], container: str) -> Found:
@@ -55,6 +57,7 @@ def find_named(host: Host, request: CreateRequest, image: Mapping[str, Any], con
         userns_mode=userns_mode,
         uid_map=maps.uids if maps else (),
         gid_map=maps.gids if maps else (),
+        networking=settle_networking(host, request, image, mapped=maps is not None),
     )
 
 

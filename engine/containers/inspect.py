@@ -35,9 +35,9 @@ def inspect_container(host: Host, name: str) -> dict[str, Any]:
         "State": _state(container),
         "Image": container.image,
         "ImageName": container.image_name,
-        "ResolvConfPath": "",
-        "HostnamePath": "",
-        "HostsPath": "",
+        "ResolvConfPath": _written(host, container, "resolv.conf"),
+        "HostnamePath": _written(host, container, "hostname"),
+        "HostsPath": _written(host, container, "hosts"),
         "StaticDir": str(host.directory(container.id)),
         "LogPath": str(host.directory(container.id) / FILE),
         "Name": container.name,
@@ -85,24 +85,28 @@ def _mounts(seen: Summary) -> list[dict[str, Any]]:
 
 def _network(seen: Summary) -> dict[str, Any]:
     namespace = f"/proc/{seen.container.pid}/ns/net" if seen.container.status in LIVE else ""
+    lease = seen.lease
     return {
-        "Bridge": "",
+        "Bridge": lease.network.bridge if lease else "",
         "SandboxID": "",
         "HairpinMode": False,
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,
-        "Ports": [],
+        "Ports": [
+            {"hostPort": each.host_port, "containerPort": each.container_port, "protocol": each.protocol, "hostIP": each.host_ip}
+            for each in seen.ports
+        ],
         "SandboxKey": namespace,
         "SecondaryIPAddresses": [],
         "SecondaryIPv6Addresses": [],
         "EndpointID": "",
-        "Gateway": "",
-        "GlobalIPv6Addresses": [],
-        "GlobalIPv6PrefixLen": 0,
-        "IPAddress": [],
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "MacAddress": "",
+        "Gateway": lease.network.gateway if lease else "",
+        "GlobalIPv6Addresses": [lease.address6] if lease else [],
+        "GlobalIPv6PrefixLen": lease.network.prefix6 if lease else 0,
+        "IPAddress": [lease.address] if lease else [],
+        "IPPrefixLen": lease.network.prefix if lease else 0,
+        "IPv6Gateway": lease.network.gateway6 if lease else "",
+        "MacAddress": lease.mac if lease else "",
     }
 
 
@@ -112,21 +116,21 @@ def _host_config(host: Host, config: ContainerConfig) -> dict[str, Any]:
         "ContainerIDFile": "",
         "LogConfig": {"Type": "k8s-file", "Config": {}},
         "NetworkMode": config.net_mode,
-        "PortBindings": {},
+        "PortBindings": _bindings(config),
         "AutoRemove": config.rm,
         "CapAdd": list(config.cap_add),
         "CapDrop": list(config.cap_drop),
-        "DNS": [],
-        "DNSOptions": [],
-        "DNSSearch": [],
-        "ExtraHosts": [],
+        "DNS": list(config.dns_servers),
+        "DNSOptions": list(config.dns_options),
+        "DNSSearch": list(config.dns_search),
+        "ExtraHosts": list(config.hosts),
         "GroupAdd": list(config.group_add),
         "IpcMode": config.ipc_mode,
         "Cgroup": "",
         "OomScoreAdj": config.oom_score_adj,
         "PidMode": config.pid_mode,
         "Privileged": config.privileged,
-        "PublishAllPorts": False,
+        "PublishAllPorts": config.publish_all,
         "ReadonlyRootfs": config.readonly_rootfs,
         "SecurityOpt": list(config.security_opts),
         "UTSMode": config.uts_mode,
@@ -165,6 +169,20 @@ def _host_config(host: Host, config: ContainerConfig) -> dict[str, Any]:
         "IOMaximumBandwidth": 0,
         "Tmpfs": [f"{each.destination}:{','.join(each.options)}" for each in config.tmpfs],
     }
+
+
+def _bindings(config: ContainerConfig) -> dict[str, list[dict[str, str]]]:
+    found: dict[str, list[dict[str, str]]] = {}
+    for port in config.ports:
+        place = {"HostIp": port.host_ip, "HostPort": str(port.host_port or "")}
+        found.setdefault(f"{port.container_port}/{port.protocol}", []).append(place)
+    return found
+
+
+def _written(host: Host, container: Container, name: str) -> str:
+    """Where a file of names is, once a start has written it."""
+    path = host.directory(container.id) / name
+    return str(path) if path.exists() else ""
 
 
 def _figures(figure: str, values: tuple[DeviceValue, ...]) -> list[dict[str, int]]:

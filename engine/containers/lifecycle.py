@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from podlink.engine.containers.discard import discard
+from podlink.engine.containers.names import tell_neighbours
 from podlink.engine.errors import ContainerNotFound, EngineError, InvalidState
 from podlink.engine.host import Host
 from podlink.engine.runtime.base import Process
@@ -121,7 +122,7 @@ def fold(host: Host, container: Container) -> Container:
 
 def conclude(host: Host, container: Container, record: Exit) -> Container:
     """Undo on the host what the ended run held, then write down how it ended. Again is no error."""
-    troubles = [trouble for undo in _inverses(host, container.id) if (trouble := _attempt(undo))]
+    troubles = [trouble for undo in _inverses(host, container) if (trouble := _attempt(undo))]
     host.state.containers.mark_exited(
         container.id,
         start=record.number,
@@ -138,11 +139,12 @@ def conclude(host: Host, container: Container, record: Exit) -> Container:
     return host.state.containers.get(container.id)
 
 
-def _inverses(host: Host, container: str) -> Iterator[Callable[[], None]]:
+def _inverses(host: Host, container: Container) -> Iterator[Callable[[], None]]:
     """What StartContainer did to the host, undone, last first."""
-    yield lambda: host.runtime.delete(container)
-    yield lambda: host.network.detach(container)
-    yield lambda: host.storage.unmount(container)
+    yield lambda: host.runtime.delete(container.id)
+    yield lambda: host.network.detach(container.id)
+    yield lambda: host.storage.unmount(container.id)
+    yield lambda: tell_neighbours(host, container.config.network)
 
 
 def _attempt(undo: Callable[[], None]) -> str:

@@ -7,7 +7,9 @@ from podlink.engine.containers.lifecycle import LIVE, process_of, truth
 from podlink.engine.errors import EngineError
 from podlink.engine.host import Host
 from podlink.engine.oci.spec.mounts import Mount, mounts
+from podlink.engine.oci.spec.values import Port
 from podlink.engine.state.containers import Container
+from podlink.engine.state.networks import Lease
 
 log = logging.getLogger(__name__)
 
@@ -16,34 +18,45 @@ NAMESPACES = ("user", "uts", "pid", "cgroup", "net", "mnt", "ipc")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A container and what the host tells of it. rw_size: bytes written over the image; namespaces: inode numbers."""
+    """A container and what the host tells of it.
+
+    rw_size: bytes written over the image; namespaces: inode numbers; lease: what it has of a network now.
+    """
 
     container: Container
     rw_size: int
     mounts: tuple[Mount, ...]
     namespaces: dict[str, str] = field(default_factory=dict)
+    lease: Lease | None = None
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """As they are while it runs; as they were asked for else."""
+        return self.lease.ports if self.lease else self.container.config.ports
 
 
 def list_containers(host: Host) -> list[Summary]:
     """Every container, oldest first."""
-    return [_summary_or_row(host, row) for row in host.state.containers.all()]
+    leases = {lease.container: lease for lease in host.state.networks.leases()}
+    return [_summary_or_row(host, row, leases.get(row.id)) for row in host.state.containers.all()]
 
 
 def get_container(host: Host, name: str) -> Summary:
     """One container. Raises ContainerNotFound."""
-    return summary(host, host.state.containers.find(name))
+    row = host.state.containers.find(name)
+    return summary(host, row, host.state.networks.lease_of(row.id))
 
 
-def _summary_or_row(host: Host, row: Container) -> Summary:
+def _summary_or_row(host: Host, row: Container, lease: Lease | None) -> Summary:
     """What can be told of one container, so that the others are told of whatever happened to it."""
     try:
-        return summary(host, row)
+        return summary(host, row, lease)
     except (EngineError, OSError, ValueError) as trouble:
         log.warning("container %s (%s) is shown as it was last known: %s", row.name, row.id[:12], trouble)
         return Summary(container=row, rw_size=row.rw_size, mounts=(), namespaces=dict.fromkeys(NAMESPACES, ""))
 
 
-def summary(host: Host, row: Container) -> Summary:
+def summary(host: Host, row: Container, lease: Lease | None) -> Summary:
     """What the lists show of a container. The sizes of one that does not run are known; nothing is walked for them.
 
     One that ended just now, and whose end nobody has written down yet, is looked at as one that runs.
@@ -57,6 +70,7 @@ def summary(host: Host, row: Container) -> Summary:
         rw_size=written(host, container) if row.status in LIVE else container.rw_size,
         mounts=tuple(mounts(container.config, host.facts.cgroup_version)),
         namespaces=_namespaces(host, container) if live else dict.fromkeys(NAMESPACES, ""),
+        lease=lease if live else None,
     )
 
 

@@ -33,7 +33,7 @@ def _suspects(host: Host) -> set[str]:
     rows = {row.id for row in host.state.containers.all()}
     folder = host.config.root / "containers"
     parts = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-    parts.update(host.storage.known()[1], host.runtime.known())
+    parts.update(host.storage.known()[1], host.runtime.known(), host.network.known())
     return rows | {name for name in parts if ID.fullmatch(name)}
 
 

@@ -134,6 +134,7 @@ HONOURED = frozenset(
     | {"mount_label", "process_label", "pid_mode", "ipc_mode", "uts_mode", "volumes", "tmpfs", "devices", "shm_dir", "sys_ctl"}
     | {"builtin_imgvolumes", "image_volume_type", "cgroup_parent", "userns_mode", "uidmap", "gidmap", "id_mappings"}
     | {"subuidmap", "subgidmap", "subuidname", "subgidname", "conmon_pidfile"}
+    | {"publish", "publish_all", "exposed_ports", "dns_servers", "dns_search", "dns_opt", "host_add"}
 )
 """The fields of CreateRequest that do what they say. The others are refused when they are asked for."""
 
@@ -163,18 +164,3 @@ def spread(request: CreateRequest) -> CreateRequest:
     if command and request.command and list(request.command) != command:
         raise InvalidRequest("args: the words after the image are the command, and command says something else; drop one")
     return replace(request, image=image, command=command or request.command)
-
-
-def network_mode(request: CreateRequest) -> str:
-    """`private`, `none` or `host`. `network` says the same as `net_mode` or nothing."""
-    if request.network and request.network != request.net_mode:
-        raise InvalidRequest(
-            f"network: {request.network!r} differs from net_mode {request.net_mode!r}; leave it out or make them equal"
-        )
-    if request.net_mode in ("none", "host"):
-        return request.net_mode
-    if request.net_mode:
-        raise NotHonoured(
-            "net_mode", f"{request.net_mode!r} is not built yet; none, host, or nothing for a private network with loopback"
-        )
-    return "private"

@@ -9,7 +9,7 @@ from typing import Any
 
 from podlink.engine.containers.found import Found
 from podlink.engine.containers.modes import check_sysctls
-from podlink.engine.containers.request import CreateRequest, network_mode
+from podlink.engine.containers.request import CreateRequest
 from podlink.engine.errors import InvalidRequest
 from podlink.engine.ids import NAME
 from podlink.engine.oci.spec.values import ContainerConfig
@@ -34,7 +34,7 @@ def settle(
     """
     check_name(request.name)
     found = found or Found()
-    mode = network_mode(request)
+    mode = found.networking.net_mode
     hostname = _hostname(request.hostname) or (host_name if "host" in (mode, found.uts_mode) else container[:12])
     if request.hostname and found.uts_mode != "private":
         raise InvalidRequest(f"hostname: with uts_mode {request.uts_mode} the name belongs to somebody else; drop one of the two")
@@ -47,7 +47,6 @@ def settle(
         cwd=_directory(request.work_dir or image.get("WorkingDir") or "/"),
         user=request.user or image.get("User") or "",
         hostname=hostname,
-        net_mode=mode,
         readonly_rootfs=request.readonly_rootfs,
         cap_add=tuple(request.cap_add),
         cap_drop=tuple(request.cap_drop),
@@ -70,25 +69,30 @@ def settle(
 def _of_the_host(request: CreateRequest, found: Found) -> dict[str, Any]:
     """The settings that stand for something on the host."""
     confinement = {each.name: getattr(found.confinement, each.name) for each in fields(found.confinement)}
-    return confinement | {
-        "group_add": tuple(request.group_add),
-        "rlimits": found.rlimits,
-        "oom_score_adj": found.oom_score_adj,
-        "security_opts": tuple(request.security_opts),
-        "pid_mode": found.pid_mode,
-        "ipc_mode": found.ipc_mode,
-        "uts_mode": found.uts_mode,
-        "volumes": found.volumes,
-        "tmpfs": found.tmpfs,
-        "devices": found.devices,
-        "userns_mode": found.userns_mode,
-        "uid_map": found.uid_map,
-        "gid_map": found.gid_map,
-        "conmon_pidfile": _pid_file(request.conmon_pidfile),
-        "sysctls": dict(request.sys_ctl),
-        "shm_size": _natural("resources.shm_size", request.resources.shm_size) or SHM_SIZE,
-        "cgroup_parent": _cgroup(request.cgroup_parent),
-    }
+    networking = {each.name: getattr(found.networking, each.name) for each in fields(found.networking)}
+    return (
+        confinement
+        | networking
+        | {
+            "group_add": tuple(request.group_add),
+            "rlimits": found.rlimits,
+            "oom_score_adj": found.oom_score_adj,
+            "security_opts": tuple(request.security_opts),
+            "pid_mode": found.pid_mode,
+            "ipc_mode": found.ipc_mode,
+            "uts_mode": found.uts_mode,
+            "volumes": found.volumes,
+            "tmpfs": found.tmpfs,
+            "devices": found.devices,
+            "userns_mode": found.userns_mode,
+            "uid_map": found.uid_map,
+            "gid_map": found.gid_map,
+            "conmon_pidfile": _pid_file(request.conmon_pidfile),
+            "sysctls": dict(request.sys_ctl),
+            "shm_size": _natural("resources.shm_size", request.resources.shm_size) or SHM_SIZE,
+            "cgroup_parent": _cgroup(request.cgroup_parent),
+        }
+    )
 
 
 def _cgroup(path: str) -> str:

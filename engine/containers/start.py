@@ -8,8 +8,11 @@ from podlink.engine.containers.lifecycle import locked, readable, require
 from podlink.engine.containers.mappings import check_joined
 from podlink.engine.containers.mark import write_mark
 from podlink.engine.containers.modes import joined, namespace
+from podlink.engine.containers.names import tell_neighbours, write_names
+from podlink.engine.containers.networking import settle_rivals, wish
 from podlink.engine.containers.users import check_mapped, resolve_user
 from podlink.engine.host import Host
+from podlink.engine.network.driver import Attachment
 from podlink.engine.oci.spec.build import build
 from podlink.engine.oci.spec.values import ContainerConfig, Placement
 from podlink.engine.runtime.base import Launch
@@ -22,6 +25,7 @@ def start(host: Host, name: str) -> str:
     Raises ContainerNotFound; InvalidState where it runs or is paused; InvalidRequest for a user that the image does not
     know; RuntimeFailed with the runtime's reason for what it finds out before exec (a command that is not there).
     """
+    settle_rivals(host, host.state.containers.find(name))
     with locked(host, name) as container, ExitStack() as undo:
         require(readable(container), "start")
         directory = host.directory(container.id)
@@ -30,8 +34,9 @@ def start(host: Host, name: str) -> str:
         rootfs = host.storage.mount(container.id, container.config.id_maps())
         fill_volumes(container.config, rootfs)
         undo.callback(host.network.detach, container.id)
-        attachment = host.network.attach(container.id, container.config.net_mode)
-        launch = _launch(host, container, rootfs, attachment.namespace)
+        attachment = host.network.attach(container.id, wish(host, container.config))
+        undo.callback(attachment.close)
+        launch = _launch(host, container, rootfs, attachment)
         undo.callback((directory / "exit.json").unlink, missing_ok=True)
         undo.callback(host.runtime.destroy, container.id)
         process = host.runtime.run(launch)
@@ -39,17 +44,20 @@ def start(host: Host, name: str) -> str:
             container.id, start=launch.number, pid=process.pid, pid_start=process.start, boot=process.boot, at=host.now()
         )
         undo.pop_all()
+        attachment.close()
+        tell_neighbours(host, container.config.network)
         return container.id
 
 
-def _launch(host: Host, container: Container, rootfs: Path, network: str) -> Launch:
+def _launch(host: Host, container: Container, rootfs: Path, attachment: Attachment) -> Launch:
     config = container.config
     placement = Placement(
         container=container.id,
         rootfs=rootfs,
         user=check_mapped(resolve_user(rootfs, config.user, config.group_add), config.id_maps()),
         cgroup=f"/{config.cgroup_parent or host.config.cgroup_parent}/{container.id}",
-        network=network,
+        network=attachment.namespace,
+        files=write_names(host, container),
         pid=namespace(host, "pid_mode", config.pid_mode, "pid"),
         ipc=namespace(host, "ipc_mode", config.ipc_mode, "ipc"),
         uts=namespace(host, "uts_mode", config.uts_mode, "uts"),
@@ -64,6 +72,7 @@ def _launch(host: Host, container: Container, rootfs: Path, network: str) -> Lau
         directory=host.directory(container.id),
         spec=build(config, placement, host.facts),
         cleanup=(*host.cleanup, container.id),
+        held=attachment.held,
         pid_file=config.conmon_pidfile,
     )
 

@@ -78,6 +78,12 @@ def mount(fstype: str, source: str, target: Path, options: str) -> None:
     trace.ran("mount", "-t", fstype, source, "-o", options, target)
 
 
+def bind(source: Path, target: Path) -> None:
+    """mount --bind SOURCE TARGET"""
+    syscalls.mount(str(source), target, "none", syscalls.MS_BIND)
+    trace.ran("mount", "--bind", source, target)
+
+
 def mount_from(
     directory: Path, fstype: str, source: str, target: Path, options: str, owner: tuple[int, int] | None = None
 ) -> None:
@@ -128,16 +134,6 @@ def mount_idmapped(source: Path, target: Path, userns: int, described: str) -> N
     finally:
         os.close(tree)
     trace.ran("mount", "--bind", "-o", f"X-mount.idmap={described}", source, target)
-
-
-def bind(source: Path, target: Path) -> None:
-    """mount --bind SOURCE TARGET"""
-    tree = syscalls.open_tree(source)
-    try:
-        syscalls.move_mount(tree, target)
-    finally:
-        os.close(tree)
-    trace.ran("mount", "--bind", source, target)
 
 
 def unmount(target: Path) -> None:

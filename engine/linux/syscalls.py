@@ -13,10 +13,12 @@ from pathlib import Path
 libc = ctypes.CDLL(None, use_errno=True)
 
 MS_RDONLY = 0x1
+MS_BIND = 0x1000
 MNT_DETACH = 0x2
 UMOUNT_NOFOLLOW = 0x8
 
 CLONE_FS = 0x200
+CLONE_NEWNET = 0x40000000
 CLONE_NEWUSER = 0x10000000
 
 SYS_OPEN_TREE = 428

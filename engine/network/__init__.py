@@ -1,1 +1,13 @@
-"""The network of a container. `driver.py` is what the engine asks of it, `local.py` the modes that need nothing built."""
+"""The network of a container: a namespace of its own, a pair of virtual Ethernet devices, a bridge, and rules of nftables.
+
+      container's namespace            the host's namespace
+    ┌───────────────────────┐   veth   ┌──────────────────────────────────────────────┐
+    │ eth0 10.88.0.2/16 ────┼──────────┼─ pl4f1d… ──┐                                 │
+    └───────────────────────┘          │            ├─ podlink0 10.88.0.1/16 ─ rules ─┼─ uplink ──▶ outside
+    ┌───────────────────────┐          │            │   (route, masquerade, DNAT)     │
+    │ eth0 10.88.0.3/16 ────┼──────────┼─ pl77aa… ──┘                                 │
+    └───────────────────────┘          └──────────────────────────────────────────────┘
+
+`driver.py` is what the engine asks, `wires.py` answers; `kernel.py` builds with pyroute2 (`links.py`) and nft (`rules.py`),
+`emulated.py` only pretends. By hand: `nft list table inet podlink`, `ip link show master podlink0`.
+"""

@@ -1,26 +1,117 @@
-"""The network of a container: what the engine asks of whatever wires it.
+"""The network of a container: what the engine asks of whatever wires it, and what that asks of the ground it builds on.
 
-Only the modes that need nothing built are there yet (`local.py`): none, host, and a private namespace with loopback.
+    verbs ──▶ Wiring (wires.py: names, addresses, ports, in the state) ──▶ Ground
+                                                                             ├── kernel.py    namespaces, veth, bridge, nftables
+                                                                             └── emulated.py  nothing but the bookkeeping
+
+Two grounds under one bookkeeper: what an emulated container is told of its network is decided by the same code as on a host.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from podlink.engine.oci.spec.values import Port
+from podlink.engine.state.networks import Lease, Network
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """mode: `bridge`, `none`, `host`, or the path of a namespace to join. network, ports: with `bridge`."""
+
+    mode: str
+    network: str = ""
+    ports: tuple[Port, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """The network namespace that a container is to run in: `private` (a fresh one), `host`, or the path of one."""
+    """namespace: `private` (a fresh one), `host`, or the path of one. lease: its addresses and ports, on a bridge.
+
+    held: descriptors of sockets that are bound to the published ports, for the monitor to keep; `close` lets go of our copies.
+    """
 
     namespace: str
+    lease: Lease | None = None
+    held: tuple[int, ...] = ()
+    close: Callable[[], None] = lambda: None
 
 
-class Network(Protocol):
-    """Refusals are NotHonoured (a mode that is not there) or ErrorOccurred."""
+class Wiring(Protocol):
+    """What the engine asks. Refusals are NetworkFailed or InvalidRequest; a refused `attach` leaves nothing behind."""
 
-    def attach(self, container: str, mode: str) -> Attachment:
-        """Wire a container before it starts. mode: `private`, `none` or `host`."""
+    def attach(self, container: str, wish: Wish) -> Attachment:
+        """Wire a container before it starts."""
         ...
 
     def detach(self, container: str) -> None:
-        """Undo `attach`. Again is no error."""
+        """Undo `attach`, whoever made it and however far it came. Again is no error."""
         ...
+
+    def known(self) -> list[str]:
+        """The containers of which anything is held: a lease, a namespace."""
+        ...
+
+    def create(self, name: str, subnet: str = "", subnet6: str = "") -> Network:
+        """A network of its own for containers that are to know one another by name."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """The inverse of `create`."""
+        ...
+
+    def reload(self) -> None:
+        """Set the rules anew, after somebody flushed them."""
+        ...
+
+    def troubles(self) -> list[str]:
+        """Where state and host differ, a sentence each."""
+        ...
+
+
+class Held(Protocol):
+    """A port that is ours while this lives."""
+
+    def fileno(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class Ground(Protocol):
+    """What a network is built on. All of it is idempotent; the caller keeps others away from one network meanwhile."""
+
+    def ranges_in_use(self) -> list[str]:
+        """Ranges of addresses that are reached by a route of the host."""
+        ...
+
+    def hold(self, port: Port) -> tuple[Port, Sequence[Held]]:
+        """Take a port of the host; for port 0, one that is free. Raises NetworkFailed naming who has it."""
+        ...
+
+    def raise_network(self, network: Network) -> bool:
+        """Have the bridge, its addresses and its rules. False where the bridge of this name is not ours."""
+        ...
+
+    def lower_network(self, network: Network) -> None:
+        """The inverse of `raise_network`."""
+        ...
+
+    def is_up(self, network: Network) -> bool: ...
+
+    def connect(self, lease: Lease) -> str:
+        """A namespace with an interface on the bridge: its path."""
+        ...
+
+    def disconnect(self, container: str, lease: Lease | None) -> None:
+        """The inverse of `connect`; no lease: whatever is there of the container."""
+        ...
+
+    def known(self) -> list[str]:
+        """The containers that have a namespace."""
+        ...
+
+    def rules(self, network: Network, leases: Sequence[Lease]) -> None:
+        """Set the rules of a network and its containers anew."""
+        ...
+
+    def troubles(self, networks: Sequence[Network], leases: Sequence[Lease]) -> list[str]: ...

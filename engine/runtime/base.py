@@ -39,6 +39,7 @@ class Launch:
     number: the how-manyth start of this container this is, from 1; every record of this run carries it.
     rootfs: the mounted root file system. directory: where the log and the exit record go.
     spec: the OCI runtime-spec configuration, whose `root.path` is `rootfs`.
+    held: descriptors to be kept open as long as the run lasts (sockets bound to published ports); the caller closes its own.
     cleanup: argv that undoes what the host still holds after the exit, for when no engine is there to do it.
     pid_file: where whoever watches over the run leaves its own PID; empty is nowhere.
     """
@@ -49,6 +50,7 @@ class Launch:
     directory: Path
     spec: Mapping[str, Any]
     cleanup: Sequence[str] = ()
+    held: Sequence[int] = ()
     pid_file: str = ""
 
 

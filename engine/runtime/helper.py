@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import podlink
 from podlink.engine import trace
 from podlink.engine.errors import EngineUnavailable
 from podlink.engine.linux import process
+from podlink.engine.runtime.monitor.life import AT_ONCE
 from podlink.engine.runtime.monitor.start import ENVIRONMENT
 
 ATTEMPTS = 2
@@ -31,16 +34,21 @@ class Helper:
         self._process: subprocess.Popen[bytes] | None = None
         self._requests: socket.socket | None = None
 
-    def monitor(self, bundle: Path, lock: int) -> dict[str, Any]:
+    def monitor(self, bundle: Path, lock: int, held: Sequence[int] = ()) -> dict[str, Any]:
         """Have a monitor live for this run directory; the answer is its first and only word. Raises MonitorLost.
 
         lock: the descriptor that holds the run directory's lock; it is the monitor's from now on.
+        held: descriptors that it is to keep open until the container has ended.
         """
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
                 self._send(os.fsencode(bundle), [lock, theirs.fileno()])
             os.close(lock)
+            with suppress(BrokenPipeError, ConnectionResetError):  # lost: there will be no answer
+                for start in range(0, len(held), AT_ONCE):
+                    socket.send_fds(ours, [b"h"], held[start : start + AT_ONCE])
+                ours.shutdown(socket.SHUT_WR)
             answer = b"".join(iter(lambda: ours.recv(65536), b""))
         if not answer:
             raise MonitorLost(f"the container's monitor was lost while it started; its own words, if any, are in {self._log}")

@@ -96,7 +96,7 @@ class RuncRuntime:
         try:
             lock = self._bundles.write(launch, argv, launch.spec["linux"]["cgroupsPath"])
             trace.ran(*argv)
-            answer = self._helper.monitor(bundle, lock)
+            answer = self._helper.monitor(bundle, lock, launch.held)
             if "error" in answer:
                 raise RuntimeFailed(answer["error"])
         except BaseException:

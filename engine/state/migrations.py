@@ -96,7 +96,25 @@ DIGESTS = (
     "CREATE INDEX image_digests_by_image ON image_digests (image)",
 )
 
-STEPS: tuple[Sequence[str], ...] = (FIRST, DIGESTS)
+NETWORKS = (
+    """CREATE TABLE networks (
+        name TEXT PRIMARY KEY,
+        bridge TEXT NOT NULL UNIQUE,
+        subnet TEXT NOT NULL UNIQUE,
+        subnet6 TEXT NOT NULL UNIQUE,
+        fixed INTEGER NOT NULL,
+        created_at INTEGER NOT NULL
+    ) STRICT""",
+    """CREATE TABLE leases (
+        container TEXT PRIMARY KEY,
+        network TEXT NOT NULL REFERENCES networks (name),
+        number INTEGER NOT NULL,
+        ports TEXT NOT NULL,
+        UNIQUE (network, number)
+    ) STRICT""",
+)
+
+STEPS: tuple[Sequence[str], ...] = (FIRST, DIGESTS, NETWORKS)
 
 
 def open_database(path: Path | None, patience: float = PATIENCE, steps: Sequence[Sequence[str]] = STEPS) -> Database:

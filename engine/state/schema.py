@@ -27,6 +27,10 @@
       diff_id, blob, media_type, size, blob_size
       parent ──▶ layers.chain, or null for a base
 
+    networks ◀──────────┐ network  networks: bridge (unique), subnets, subnet6
+      name PK           │          leases: container PK, number (unique in its network): which address of the subnets,
+    leases ─────────────┘                  ports: those of the host that lead to it, JSON
+
 How often a layer is used is no column: it is the number of its rows in `image_layers`, which can't be wrong. `layers` and
 `config` of a container, and `attributes` of an event, are JSON documents, written once and never searched. Times are nanoseconds.
 """
@@ -85,6 +89,12 @@ layers = Table(
     metadata,
     *_columns(chain=Text, diff_id=Text, blob=Text, media_type=Text, size=Integer, blob_size=Integer, parent=Text),
 )
+
+networks = Table(
+    "networks", metadata, *_columns(name=Text, bridge=Text, subnet=Text, subnet6=Text, fixed=Boolean, created_at=Integer)
+)
+
+leases = Table("leases", metadata, *_columns(container=Text, network=Text, number=Integer, ports=Text))
 
 events = Table(
     "events",

@@ -10,6 +10,7 @@ from podlink.engine.state.events import Events
 from podlink.engine.state.images import Images
 from podlink.engine.state.locks import Locks
 from podlink.engine.state.migrations import open_database
+from podlink.engine.state.networks import Networks
 
 
 class State:
@@ -18,6 +19,7 @@ class State:
     def __init__(self, database: Database, locks: Locks, now: Callable[[], int] = time.time_ns) -> None:
         self.containers = Containers(database, now)
         self.images = Images(database, now)
+        self.networks = Networks(database)
         self.events = Events(database)
         self.locks = locks
         self._database = database

@@ -75,6 +75,7 @@ def agree(engine: Engine) -> None:
     assert set(engine.host.storage.known()[1]) == set(rows)
     assert {path.name for path in (engine.host.config.root / "containers").iterdir()} == set(rows)
     assert set(engine.host.runtime.known()) == live
+    assert set(engine.host.network.known()) == live and engine.networks.troubles() == []
     mounts = Path("/proc/self/mountinfo").read_text()
     assert {id for id in rows if f"/{id}/" in mounts} == live
 

@@ -48,7 +48,7 @@ def test_a_privileged_container_is_confined_by_little(real: Any) -> None:
     assert effective(real, privileged=True) & (1 << 21)
 
 
-def test_a_network_is_none_the_hosts_or_private(real: Any) -> None:
+def test_a_network_is_none_the_hosts_or_its_own(real: Any) -> None:
     def inode(**fields: Any) -> str:
         text: str = real.output("readlink", "/proc/self/ns/net", **fields)
         return text.strip()

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from podlink.engine.containers.found import Found
+from podlink.engine.containers.networking import Networking
 from podlink.engine.containers.request import HONOURED, CreateRequest, IDMap, IDMappingOptions, refuse_unbuilt
 from podlink.engine.containers.settle import environment, settle
 from podlink.engine.containers.users import find_user
@@ -17,6 +19,9 @@ GROUPS = [row.split(":") for row in ("root:x:0:", "staff:x:1001:", "wheel:x:10:r
 
 def settled(image: dict[str, Any] | None = None, **fields: Any) -> ContainerConfig:
     return settle(CreateRequest(**fields), image or {}, ID, "thishost")
+
+
+SHARED = Found(networking=Networking(net_mode="host"))
 
 
 @pytest.mark.parametrize(
@@ -59,8 +64,6 @@ def test_the_environment_is_what_all_have_then_the_images_then_the_requests() ->
         ({"command": ["a"], "stop_signal": 65}, "stop_signal"),
         ({"command": ["a"], "stop_signal": -1}, "stop_signal"),
         ({"command": ["a"], "stop_timeout": -1}, "stop_timeout"),
-        ({"command": ["a"], "net_mode": "none", "network": "host"}, "network"),
-        ({"command": ["a"], "net_mode": "bridge", "network": "bridge"}, "net_mode"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_the_name_of_its_field(fields: dict[str, Any], word: str) -> None:
@@ -84,8 +87,9 @@ def test_an_unknown_stop_signal_of_the_image_is_refused() -> None:
 
 def test_the_host_name_is_the_short_id_or_the_hosts_where_its_network_is_shared() -> None:
     assert settled(command=["a"]).hostname == ID[:12]
-    assert settled(command=["a"], net_mode="host").hostname == "thishost"
-    assert settled(command=["a"], net_mode="host", hostname="own").hostname == "own"
+    for asked, name in (("", "thishost"), ("own", "own")):
+        request = CreateRequest(command=["a"], hostname=asked)
+        assert settle(request, {}, ID, "thishost", SHARED).hostname == name
 
 
 def zero_and_other() -> list[tuple[str, Any]]:

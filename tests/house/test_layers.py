@@ -94,6 +94,7 @@ def test_the_face_imports_nothing_before_it_is_asked_to() -> None:
 HOMES = {
     "ctypes": "podlink.engine.linux.syscalls",
     "prctl": "podlink.engine.linux.process",
+    "pyroute2": "podlink.engine.network.links",
     "sqlalchemy": "podlink.engine.state",
     "sqlite3": "podlink.engine.state",
     "urllib3": "podlink.engine.oci.distribution",

@@ -14,7 +14,7 @@ from shelf import MOMENT, Import, Tarball
 from podlink.engine.config import Config
 from podlink.engine.host import Host
 from podlink.engine.images.import_ import import_image
-from podlink.engine.network.driver import Network
+from podlink.engine.network.driver import Wiring
 from podlink.engine.oci.spec.values import HostFacts
 from podlink.engine.runtime.base import Runtime
 from podlink.engine.state.state import State
@@ -34,7 +34,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
         storage=storage,
         content=Content(tmp_path / "root" / "blobs"),
         runtime=cast(Runtime, None),
-        network=cast(Network, None),
+        network=cast(Wiring, None),
         facts=HostFacts(),
         now=lambda: MOMENT + next(seconds) * 10**9,
     )

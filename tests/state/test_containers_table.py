@@ -16,6 +16,7 @@ from podlink.engine.oci.spec.values import (
     Device,
     DeviceValue,
     IDRange,
+    Port,
     Resources,
     Rlimit,
     Tmpfs,
@@ -67,7 +68,7 @@ def built(kind: type) -> st.SearchStrategy[Any]:
     return st.builds(kind, **{name: kinds[each] for name, each in get_type_hints(kind).items()})
 
 
-for part in (DeviceValue, Rlimit, Volume, Tmpfs, IDRange, Device):
+for part in (DeviceValue, Rlimit, Volume, Tmpfs, IDRange, Device, Port):
     kinds[tuple[part, ...]] = st.lists(built(part), max_size=2).map(tuple)  # type: ignore[valid-type]
 kinds[Resources] = built(Resources)
 configs = built(ContainerConfig)

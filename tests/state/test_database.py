@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -233,8 +234,10 @@ def test_a_damaged_database_is_named(file: Path) -> None:
 
 
 def test_damage_that_shows_later_is_named_too(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as database:
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'images'").fetchone()
     content = bytearray(file.read_bytes())
-    content[4096:] = os.urandom(len(content) - 4096)
+    content[(page - 1) * 4096 : page * 4096] = os.urandom(4096)
     file.write_bytes(content)
     state = State.open(file, None)
     with pytest.raises(EngineUnavailable, match=r"podlink\.db: database disk image is malformed"):

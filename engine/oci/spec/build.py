@@ -21,7 +21,7 @@ from typing import Any
 
 from podlink.engine.oci.spec.capabilities import resolve
 from podlink.engine.oci.spec.devices import made
-from podlink.engine.oci.spec.mounts import masked_paths, mounts, propagation, readonly_paths
+from podlink.engine.oci.spec.mounts import Mount, masked_paths, mounts, propagation, readonly_paths
 from podlink.engine.oci.spec.namespaces import namespaces
 from podlink.engine.oci.spec.process import process
 from podlink.engine.oci.spec.resources import resources
@@ -41,7 +41,7 @@ def build(config: ContainerConfig, placement: Placement, host: HostFacts) -> dic
         "process": process(config, placement.user, granted),
         "root": {"path": str(placement.rootfs), "readonly": config.readonly_rootfs},
         **({"hostname": config.hostname or placement.container[:SHORT]} if placement.uts == "private" else {}),
-        "mounts": [mount.document() for mount in mounts(config, host.cgroup_version, placement.shared_memory, placement.mark)],
+        "mounts": [mount.document() for mount in _mounts(config, placement, host)],
         "linux": {
             "namespaces": namespaces(placement, host.cgroup_version, user=bool(config.uid_map)),
             "cgroupsPath": placement.cgroup,
@@ -50,6 +50,10 @@ def build(config: ContainerConfig, placement: Placement, host: HostFacts) -> dic
             **(_open(config, host) if config.privileged else _confined(config, host, granted.bounding)),
         },
     }
+
+
+def _mounts(config: ContainerConfig, placement: Placement, host: HostFacts) -> list[Mount]:
+    return mounts(config, host.cgroup_version, placement.shared_memory, placement.mark, placement.files)
 
 
 def _when_asked(config: ContainerConfig) -> dict[str, Any]:

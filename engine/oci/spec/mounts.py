@@ -15,6 +15,7 @@ The order matters: each is mounted on what the ones before have made.
 What is asked for at the place of one of ours takes its place.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,8 @@ READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trig
 NO_PROGRAMS = ("nosuid", "noexec", "nodev")
 ALL = "ALL"
 MARK = "/run/.containerenv"
+ETC = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+"""Files that the engine writes, so that the container knows its name and those of others."""
 TERMINAL_GROUP = 5
 """The group `tty` of every distribution: pseudo terminals belong to it."""
 
@@ -64,12 +67,14 @@ class Mount:
         return document | {"options": list(self.options)} if self.options else document
 
 
-def mounts(config: ContainerConfig, cgroup_version: int, shared_memory: str = "", mark: str = "") -> list[Mount]:
+def mounts(
+    config: ContainerConfig, cgroup_version: int, shared_memory: str = "", mark: str = "", files: Mapping[str, str] | None = None
+) -> list[Mount]:
     """Every mount of the container, in order. A privileged one may write to /sys and to its cgroup.
 
     shared_memory: the directory that is its /dev/shm where it shares another's IPC namespace. mark: the file by which programs
-    see that they are in a container. Version 1 is shown with `relatime` as the host has it; version 2 needs no more than a new
-    view (its namespace hides the rest).
+    see that they are in a container. files: what the engine writes, by its place inside. Version 1 is shown with `relatime` as
+    the host has it; version 2 needs no more than a new view (its namespace hides the rest).
     """
     writable = "rw" if config.privileged else "ro"
     usual = [
@@ -88,7 +93,13 @@ def mounts(config: ContainerConfig, cgroup_version: int, shared_memory: str = ""
     if mark:
         asked.append(Mount(MARK, "bind", mark, ("bind", "rprivate")))
     taken = {each.destination for each in asked}
+    asked += [Mount(place, "bind", path, _bound(config)) for place, path in (files or {}).items() if place not in taken]
+    taken = {each.destination for each in asked}
     return [each for each in usual if each.destination not in taken] + sorted(asked, key=lambda each: each.destination.count("/"))
+
+
+def _bound(config: ContainerConfig) -> tuple[str, ...]:
+    return ("bind", "rprivate", *(("ro",) if config.readonly_rootfs else ()))
 
 
 def propagation(config: ContainerConfig) -> str:

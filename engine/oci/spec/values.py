@@ -116,12 +116,29 @@ class Device:
     source: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port of the container that is reached by one of the host. host_port: 0 is any that is free; host_ip: "" is each address.
+
+    protocol: `tcp`, `udp` or `sctp`.
+    """
+
+    container_port: int
+    host_port: int = 0
+    protocol: str = "tcp"
+    host_ip: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.host_port}/{self.protocol}" + (f" of {self.host_ip}" if self.host_ip else "")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerConfig:
     """All that CreateContainer settled once and for all, from the request and the image. Kept in the state as JSON.
 
     args: the argv of init (entrypoint, then command). env: `NAME=value`. user: as asked or as the image says, unresolved
-    (`name`, `uid:gid`, …). net_mode: `private`, `none` or `host`. stop_timeout: seconds.
+    (`name`, `uid:gid`, …). stop_timeout: seconds. net_mode: `bridge`, `none`, `host`, `container:ID` or `ns:PATH`; an old record
+    may have `private`, which is `none`. network: the name of the network, with `bridge`. hosts: `NAME:ADDRESS`.
 
     pid_mode, ipc_mode, uts_mode, userns_mode: `private`, `host`, `container:ID`, `ns:PATH`; an absent user namespace is the
     host's. seccomp: a filter as JSON (config-linux.md, "Seccomp"), `unconfined`, or empty for our own.
@@ -172,6 +189,13 @@ class ContainerConfig:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     shm_size: int = 64 * 2**20
     cgroup_parent: str = ""
+    network: str = ""
+    ports: tuple[Port, ...] = ()
+    publish_all: bool = False
+    dns_servers: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     conmon_pidfile: str = ""
 
     def id_maps(self) -> IDMaps | None:
@@ -233,4 +257,5 @@ class Placement:
     uts: str = "private"
     user_namespace: str = "private"
     shared_memory: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
     mark: str = ""

@@ -16,12 +16,15 @@ from podlink.engine.streams.log import Writer
 
 DEAF = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 """What a host that shuts down sends to everybody. The container gets it too, and somebody has to see how it ends."""
+AT_ONCE = 200
+"""Descriptors that one message carries; the kernel's limit is 253 (SCM_MAX_FD, unix(7))."""
 
 
 def live(bundle: Path, lock: int, reply: socket.socket) -> None:
     """Start the container, say so, watch over it until it ends. lock: `monitor.lock`, held by its descriptor."""
     for number in DEAF:
         signal.signal(number, signal.SIG_IGN)
+    held = _received(reply)
     try:
         orders, pump, children, started = _begin(bundle)
     except Exception as failure:  # of whatever kind: the engine must hear of it
@@ -31,6 +34,8 @@ def live(bundle: Path, lock: int, reply: socket.socket) -> None:
     _answer(reply, pid=started.pid, start=started.start, boot=started.boot)
     code = _watch_over(started.pid, pump, children)
     at = time.time_ns()
+    for descriptor in held:  # before the exit record: whoever sees that may start the container again, with its ports
+        os.close(descriptor)
     try:
         finish.conclude(orders, code, at, pump)
     except Exception as trouble:  # a disk that takes no exit record: the engine will say that the end was not seen
@@ -38,6 +43,16 @@ def live(bundle: Path, lock: int, reply: socket.socket) -> None:
     pump.close()  # an open log would keep the removal of its directory from being told to those who watch it
     os.close(lock)
     finish.see_to_cleanup(bundle, orders)
+
+
+def _received(reply: socket.socket) -> list[int]:
+    """What the engine has us hold, until it says that this was all, or is gone."""
+    held: list[int] = []
+    while True:
+        word, descriptors, _, _ = socket.recv_fds(reply, 1, AT_ONCE, socket.MSG_CMSG_CLOEXEC)
+        held += descriptors
+        if not word:
+            return held
 
 
 def _begin(bundle: Path) -> tuple[records.Orders, Pump, Children, records.Started]:
