@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from podlink.engine.cancel import NEVER, Cancel
+from podlink.engine.containers.attach import attach_sockets
 from podlink.engine.containers.changes import list_changes
 from podlink.engine.containers.commit import commit
 from podlink.engine.containers.create import create
@@ -38,6 +39,7 @@ from podlink.engine.images.tag import tag_image
 from podlink.engine.oci.distribution.listing import Found
 from podlink.engine.state.networks import Lease, Network
 from podlink.engine.storage.changes import Change
+from podlink.engine.streams.attach import Attachment
 from podlink.engine.system.images import remove_image
 from podlink.engine.system.info import Info, Version, info, version
 
@@ -69,6 +71,11 @@ class Container:
 
     def wait(self, cancel: Cancel = NEVER) -> int:
         return wait(self.host, self.id, cancel)
+
+    def attach(self) -> Attachment:
+        """Its streams, live: `with container.attach() as it`. One that does not run is created first, and waits for `start`."""
+        sockets = attach_sockets(self.host, self.id)[1]
+        return Attachment(sockets.io, sockets.control)
 
     def remove(self, force: bool = False) -> None:
         remove(self.host, self.id, force)

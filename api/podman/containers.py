@@ -6,6 +6,7 @@ from typing import Any
 from podlink.api.podman.convert import compact, go_duration, go_time
 from podlink.api.varlink.check import Struct
 from podlink.api.varlink.service import Call
+from podlink.engine.containers.attach import attach_sockets
 from podlink.engine.containers.changes import list_changes
 from podlink.engine.containers.commit import commit
 from podlink.engine.containers.create import create
@@ -51,6 +52,11 @@ def create_request(sent: Struct) -> CreateRequest:
 
 def start_container(host: Host, call: Call, args: Struct) -> Parameters:
     return {"container": start(host, args["name"])}
+
+
+def get_attach_sockets(host: Host, call: Call, args: Struct) -> Parameters:
+    container, sockets = attach_sockets(host, args["name"])
+    return {"sockets": {"container_id": container, "io_socket": sockets.io, "control_socket": sockets.control}}
 
 
 def stop_container(host: Host, call: Call, args: Struct) -> Parameters:
@@ -206,4 +212,5 @@ HANDLERS = {
     "GetContainerLogs": get_logs,
     "ListContainerProcesses": list_processes,
     "GetContainerStats": get_stats,
+    "GetAttachSockets": get_attach_sockets,
 }

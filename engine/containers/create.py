@@ -9,7 +9,7 @@ from podlink.engine.containers.fill import make_volumes
 from podlink.engine.containers.found import find_named
 from podlink.engine.containers.request import CreateRequest, refuse_unbuilt, spread
 from podlink.engine.containers.settle import settle
-from podlink.engine.errors import ErrorOccurred, ImageNotFound, InvalidRequest, NameInUse
+from podlink.engine.errors import ErrorOccurred, ImageNotFound, InvalidRequest, NameInUse, NotHonoured
 from podlink.engine.host import Host
 from podlink.engine.ids import new_id, new_name
 from podlink.engine.images.lookup import find_image
@@ -28,6 +28,7 @@ def create(host: Host, request: CreateRequest) -> str:
     Raises ImageNotFound; NotHonoured or InvalidRequest, naming the field; NameInUse, naming the holder.
     """
     refuse_unbuilt(request)
+    _refuse_terminals(host, request)
     request = spread(request)
     image = _image_of(host, request)
     container = new_id(host.chooser)
@@ -45,6 +46,12 @@ def create(host: Host, request: CreateRequest) -> str:
         _record(host, request, image, container, config)
         undo.pop_all()
     return container
+
+
+def _refuse_terminals(host: Host, request: CreateRequest) -> None:
+    for field in ("tty", "interactive"):
+        if getattr(request, field) and not host.runtime.attaches:
+            raise NotHonoured(field, f"{host.runtime.name} has no terminals and no stdin; choose runc, or leave it out")
 
 
 def _image_of(host: Host, request: CreateRequest) -> Image:

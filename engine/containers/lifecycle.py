@@ -7,6 +7,8 @@
                             ▼    │           ▼                       │
                    remove (nothing) ◀───── exited ◀──────────────────┘
 
+    configured, exited ── GetAttachSockets ──▶ created ── start ──▶ running         an init that waits has its streams already
+
 A verb holds the container's lock while it changes it, never while it waits. What the host did by itself meanwhile (an
 init that ended) is in the exit record that the monitor wrote; whoever takes the lock folds it in first, so that a verb
 always starts from the truth.
@@ -17,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from podlink.engine.containers.discard import discard
 from podlink.engine.containers.names import tell_neighbours
@@ -112,12 +115,20 @@ def fold(host: Host, container: Container) -> Container:
     if record := ended(host, container):
         return conclude(host, container, record)
     if container.status not in LIVE and (found := host.runtime.running(container.id)) and found[0] > container.start:
-        number, process = found  # a start whose engine died before it could say so
-        host.state.containers.mark_running(
-            container.id, start=number, pid=process.pid, pid_start=process.start, boot=process.boot, at=host.now()
-        )
-        return host.state.containers.get(container.id)
+        return _catch_up(host, container, *found)  # a start whose engine died before it could say so
+    if container.status is Status.CREATED and not host.runtime.waits(container.id):
+        return _catch_up(host, container, container.start, process_of(container))
     return container
+
+
+def _catch_up(host: Host, container: Container, number: int, process: Process) -> Container:
+    """Write down what an engine that died had done: an init that waits, or one that runs."""
+    known: dict[str, Any] = {"start": number, "pid": process.pid, "pid_start": process.start, "boot": process.boot}
+    if host.runtime.waits(container.id):
+        host.state.containers.mark_created(container.id, **known)
+    else:
+        host.state.containers.mark_running(container.id, **known, at=host.now())
+    return host.state.containers.get(container.id)
 
 
 def conclude(host: Host, container: Container, record: Exit) -> Container:

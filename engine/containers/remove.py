@@ -6,7 +6,7 @@ from podlink.engine.containers.modes import dependencies
 from podlink.engine.containers.stop import stop
 from podlink.engine.errors import ContainerNotFound, EngineError, ErrorOccurred, InvalidState
 from podlink.engine.host import Host
-from podlink.engine.state.containers import Container
+from podlink.engine.state.containers import Container, Status
 
 ATTEMPTS = 5
 """How often somebody else may start the container again between our stop and our removal."""
@@ -40,10 +40,10 @@ def delete_stopped(host: Host) -> list[str]:
     """
     gone, stayed = [], []
     for row in host.state.containers.all():
-        if truth(host, row).status in LIVE:
+        if truth(host, row).status in LIVE - {Status.CREATED}:
             continue
         try:
-            gone.append(remove(host, row.id))
+            gone.append(remove(host, row.id, force=row.status is Status.CREATED))
         except InvalidState:
             continue  # it was started meanwhile
         except EngineError as error:

@@ -57,6 +57,8 @@ def settle(
         rm=request.rm,
         detach=request.detach,
         quiet=request.quiet,
+        tty=request.tty,
+        interactive=request.interactive,
         labels={**(image.get("Labels") or {}), **request.labels},
         entrypoint=entrypoint,
         command=command,

@@ -1,10 +1,11 @@
 """StartContainer: the walk that ARCHITECTURE.md follows. Each step's inverse is on the stack before the step is made."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from podlink.engine.containers.fill import fill_volumes
-from podlink.engine.containers.lifecycle import locked, readable, require
+from podlink.engine.containers.lifecycle import locked, process_of, readable, require
 from podlink.engine.containers.mappings import check_joined
 from podlink.engine.containers.mark import write_mark
 from podlink.engine.containers.modes import joined, namespace
@@ -15,8 +16,8 @@ from podlink.engine.host import Host
 from podlink.engine.network.driver import Attachment
 from podlink.engine.oci.spec.build import build
 from podlink.engine.oci.spec.values import ContainerConfig, Placement
-from podlink.engine.runtime.base import Launch
-from podlink.engine.state.containers import Container
+from podlink.engine.runtime.base import Launch, Process
+from podlink.engine.state.containers import Container, Status
 
 
 def start(host: Host, name: str) -> str:
@@ -26,8 +27,28 @@ def start(host: Host, name: str) -> str:
     know; RuntimeFailed with the runtime's reason for what it finds out before exec (a command that is not there).
     """
     settle_rivals(host, host.state.containers.find(name))
-    with locked(host, name) as container, ExitStack() as undo:
+    with locked(host, name) as container:
         require(readable(container), "start")
+        if container.status is Status.CREATED:
+            host.runtime.start(container.id)
+            record(host, container, container.start, process_of(container))
+        else:
+            with launched(host, container) as launch:
+                record(host, container, launch.number, host.runtime.run(launch))
+        return container.id
+
+
+def record(host: Host, container: Container, number: int, process: Process) -> None:
+    """Write down that it runs."""
+    host.state.containers.mark_running(
+        container.id, start=number, pid=process.pid, pid_start=process.start, boot=process.boot, at=host.now()
+    )
+
+
+@contextmanager
+def launched(host: Host, container: Container) -> Iterator[Launch]:
+    """All that a run needs of the host, in place; what the block does with it is undone, too, where the block fails."""
+    with ExitStack() as undo:
         directory = host.directory(container.id)
         directory.mkdir(parents=True, exist_ok=True)
         undo.callback(host.storage.unmount, container.id)
@@ -39,14 +60,10 @@ def start(host: Host, name: str) -> str:
         launch = _launch(host, container, rootfs, attachment)
         undo.callback((directory / "exit.json").unlink, missing_ok=True)
         undo.callback(host.runtime.destroy, container.id)
-        process = host.runtime.run(launch)
-        host.state.containers.mark_running(
-            container.id, start=launch.number, pid=process.pid, pid_start=process.start, boot=process.boot, at=host.now()
-        )
+        yield launch
         undo.pop_all()
         attachment.close()
         tell_neighbours(host, container.config.network)
-        return container.id
 
 
 def _launch(host: Host, container: Container, rootfs: Path, attachment: Attachment) -> Launch:
@@ -74,6 +91,7 @@ def _launch(host: Host, container: Container, rootfs: Path, attachment: Attachme
         cleanup=(*host.cleanup, container.id),
         held=attachment.held,
         pid_file=config.conmon_pidfile,
+        interactive=config.interactive,
     )
 
 

@@ -29,6 +29,8 @@ def stop(host: Host, name: str, timeout: int | None = None) -> str:
         if container.status is Status.EXITED:
             return container.id
         patience = min(container.config.stop_timeout if timeout is None else timeout, LONGEST)
+        if container.status is Status.CREATED:
+            patience = 0  # an init that waits hears of no signal but this one
         _signal(host, container, container.config.stop_signal if patience else signal.SIGKILL)
     if not await_exit(host, container, patience or PATIENCE):
         _kill(host, container)

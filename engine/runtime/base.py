@@ -41,6 +41,7 @@ class Launch:
     spec: the OCI runtime-spec configuration, whose `root.path` is `rootfs`.
     held: descriptors to be kept open as long as the run lasts (sockets bound to published ports); the caller closes its own.
     cleanup: argv that undoes what the host still holds after the exit, for when no engine is there to do it.
+    interactive: init's stdin is a pipe, or the terminal where it has one, that whoever attaches writes to; else it is empty.
     pid_file: where whoever watches over the run leaves its own PID; empty is nowhere.
     """
 
@@ -52,6 +53,15 @@ class Launch:
     cleanup: Sequence[str] = ()
     held: Sequence[int] = ()
     pid_file: str = ""
+    interactive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """Where a run is attached to: paths that fit into `sun_path`. What is spoken there: `podlink.engine.streams.attach`."""
+
+    io: str
+    control: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +102,8 @@ class Runtime(Protocol):
     """
 
     name: str
+    attaches: bool
+    """Whether containers have terminals, a stdin and sockets to attach to."""
 
     def version(self) -> str:
         """What runs the containers, as it calls itself: `runc 1.1.5`. Raises EngineUnavailable where it is missing."""
@@ -99,6 +111,22 @@ class Runtime(Protocol):
 
     def run(self, launch: Launch) -> Process:
         """Create and start in one. When this fails nothing runs and nothing of this start is left, in the log neither."""
+        ...
+
+    def create(self, launch: Launch) -> Process:
+        """The first half of `run`: init is there, with its streams and sockets, and waits. When this fails nothing is left."""
+        ...
+
+    def start(self, container: str) -> None:
+        """The second half: let init execute what it is to run."""
+        ...
+
+    def waits(self, container: str) -> bool:
+        """Whether its init was created and not started yet."""
+        ...
+
+    def sockets(self, container: str) -> Sockets:
+        """Where a run that is alive can be attached to. Raises NotHonoured where this runtime has no such thing."""
         ...
 
     def running(self, container: str) -> tuple[int, Process] | None:

@@ -9,9 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from podlink.engine.linux import mounts
-from podlink.engine.runtime.base import Launch
+from podlink.engine.linux import mounts, sockets
+from podlink.engine.runtime.base import Launch, Sockets
 from podlink.engine.runtime.monitor import records
+from podlink.engine.streams.attach import CONTROL
+from podlink.engine.streams.attach import SOCKET as ATTACH
+
+SHORT = Path("/run/podlink-attach")
+"""Where links to run directories are whose own paths are too long to be connected to."""
 
 
 class Bundles:
@@ -42,9 +47,22 @@ class Bundles:
             runroot=str(self._runroot.absolute()),
             cleanup=list(launch.cleanup),
             pid_file=launch.pid_file,
+            tty=launch.spec["process"].get("terminal", False),
+            interactive=launch.interactive,
         )
         records.write_orders(bundle, orders)
         return lock
+
+    def sockets(self, container: str) -> Sockets:
+        """Where the run is attached to. A path too long for a client is had by a shorter one, a symbolic link (unix(7))."""
+        folder = self.path(container)
+        if len(os.fsencode(folder / ATTACH)) > sockets.LONGEST:
+            SHORT.mkdir(mode=0o700, exist_ok=True)
+            link = SHORT / container
+            with suppress(FileExistsError):
+                link.symlink_to(folder)
+            folder = link
+        return Sockets(str(folder / ATTACH), str(folder / CONTROL))
 
     def shared_memory(self, container: str) -> str:
         """Where the container's /dev/shm is mounted; empty where it has none of its own."""
@@ -85,6 +103,9 @@ class Bundles:
         if (place := self.path(container) / records.SHM).exists():
             mounts.unmount(place)
         shutil.rmtree(self.path(container), ignore_errors=True)
+        with suppress(OSError):
+            (SHORT / container).unlink()
+            SHORT.rmdir()  # the last one only: it is refused while there are others
 
     def known(self) -> list[str]:
         """The containers that have one."""

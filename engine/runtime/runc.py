@@ -1,6 +1,7 @@
 """The verbs on a real host: runc starts and deletes, the kernel is asked directly for everything else.
 
     run         a run directory, a monitor, `runc run -d` (see `monitor/`)
+    create      the same with `runc create`: init waits for `start`, and whoever attaches first misses nothing
     signal      pidfd_send_signal(2): as `runc kill`, less the start of a process
     pause       the cgroup's freezer, which is also what `runc pause` writes and `runc state` reads
     delete      `runc delete`, and whatever a crash kept runc from deleting
@@ -29,7 +30,7 @@ from podlink.engine.errors import EngineUnavailable, InvalidState, RuntimeFailed
 from podlink.engine.linux import cgroups, proc, process
 from podlink.engine.linux.watch import Watcher
 from podlink.engine.runtime import exits, listener
-from podlink.engine.runtime.base import Launch, Process, ProcessInfo, Wakeup
+from podlink.engine.runtime.base import Launch, Process, ProcessInfo, Sockets, Wakeup
 from podlink.engine.runtime.bundle import Bundles
 from podlink.engine.runtime.exits import Exit
 from podlink.engine.runtime.helper import Helper, MonitorLost
@@ -49,6 +50,7 @@ class RuncRuntime:
     """Containers under runc. cgroup_parent: the cgroup below which each has its own, without a slash in front."""
 
     name = "runc"
+    attaches = True
 
     def __init__(self, runroot: Path, cgroup_parent: str) -> None:
         self._runroot = runroot.absolute()
@@ -79,20 +81,39 @@ class RuncRuntime:
     # A run, from its start to its end
 
     def run(self, launch: Launch) -> Process:
+        return self._begin(launch, "run", "-d")
+
+    def create(self, launch: Launch) -> Process:
+        return self._begin(launch, "create")
+
+    def start(self, container: str) -> None:
+        argv = [*self._runc, "start", container]
+        trace.ran(*argv)
+        done = subprocess.run(argv, env=ENVIRONMENT, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeFailed(f"container {container[:12]}: {done.stderr.strip() or 'runc start failed without a word'}")
+
+    def waits(self, container: str) -> bool:
+        return (self._runroot / "runc" / container / "exec.fifo").exists()
+
+    def sockets(self, container: str) -> Sockets:
+        return self._bundles.sockets(container)
+
+    def _begin(self, launch: Launch, *verb: str) -> Process:
         for left in reversed(range(ATTEMPTS)):
             try:
-                return self._run(launch)
+                return self._run(launch, *verb)
             except MonitorLost as lost:
                 if not left:
                     raise RuntimeFailed(str(lost)) from None
         raise AssertionError("not reached")
 
-    def _run(self, launch: Launch) -> Process:
+    def _run(self, launch: Launch, *verb: str) -> Process:
         container, bundle = launch.container, self._bundles.path(launch.container)
         if bundle.exists():
             self.delete(container)
         log = ["--log", str(bundle / records.RUNC_LOG), "--log-format", "json"]
-        argv = [*self._runc, *log, "run", "-d", "--bundle", str(bundle), "--pid-file", str(bundle / records.PID_FILE), container]
+        argv = [*self._runc, *log, *verb, "--bundle", str(bundle), "--pid-file", str(bundle / records.PID_FILE), container]
         try:
             lock = self._bundles.write(launch, argv, launch.spec["linux"]["cgroupsPath"])
             trace.ran(*argv)

@@ -98,6 +98,7 @@ CHANGE = update(containers).where(_c.id == bindparam("which")).returning(_c.name
 TO_RUNNING = CHANGE.where(
     or_(_c.start < bindparam("number"), and_(_c.start == bindparam("number"), _c.status == Status.CREATED.value))
 )
+TO_CREATED = CHANGE.where(_c.start < bindparam("number"))
 TO_EXITED = CHANGE.where(_c.start <= bindparam("number"))
 REMOVE = delete(containers).where(_c.id == bindparam("which")).returning(_c.name, _c.image_name)
 
@@ -156,8 +157,17 @@ class Containers:
             name, image = row or _stale(connection, id, start)
             _tell(connection, at, "start", id, name, image)
 
+    def mark_created(self, id: str, *, start: int, pid: int, pid_start: int, boot: str) -> None:
+        """Start number `start` has an init that waits. Raises InvalidState when that run, or a later one, is in the books."""
+        change = {"status": Status.CREATED, "start": start, "pid": pid, "pid_start": pid_start, "boot": boot, "started_at": 0}
+        blank = {"finished_at": 0, "exit_code": 0, "oom_killed": False, "error": ""}
+        with self._database.writing() as connection:
+            row = connection.execute(TO_CREATED, {"which": id, "number": start} | change | blank).one_or_none()
+            name, image = row or _stale(connection, id, start)
+            _tell(connection, self._now(), ACTIONS[Status.CREATED], id, name, image)
+
     def mark_status(self, id: str, status: Status) -> None:
-        """It is `paused`, `running` again, or `created` in the runtime."""
+        """It is `paused`, or `running` again."""
         action = ACTIONS[status]
         with self._database.writing() as connection:
             row = connection.execute(CHANGE, {"which": id, "status": status}).one_or_none()

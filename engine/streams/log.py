@@ -118,6 +118,16 @@ class Writer:
             self._is_continued = False
         self._append(encode(stream, at, chunk))
 
+    def reopen(self) -> None:
+        """Go on in a new file, after somebody has moved this one away. Where that can't be made, the old one goes on."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            self.trouble = f"the log was not opened anew: {(error.strerror or str(error)).lower()}"
+            return
+        self.close()
+        self._descriptor, self._is_torn = descriptor, False
+
     def close(self) -> None:
         """Close the log."""
         os.close(self._descriptor)

@@ -17,9 +17,9 @@ from podlink.engine.host import Host
 
 CHANGES = {
     "storage": {"stage", "commit", "discard", "remove", "create", "mount", "unmount", "delete"},
-    "runtime": {"run", "signal", "pause", "resume", "delete", "destroy"},
+    "runtime": {"run", "create", "start", "signal", "pause", "resume", "delete", "destroy"},
     "network": {"attach", "detach"},
-    "containers": {"add", "mark_running", "mark_status", "mark_exited", "remove"},
+    "containers": {"add", "mark_created", "mark_running", "mark_status", "mark_exited", "remove"},
     "images": {"add", "tag", "untag", "remove"},
 }
 """The methods of each part that change something."""

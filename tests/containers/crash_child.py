@@ -6,6 +6,7 @@ import sys
 
 from podlink.engine.app import open_host
 from podlink.engine.config import Config
+from podlink.engine.containers.attach import attach_sockets
 from podlink.engine.containers.commit import commit
 from podlink.engine.containers.create import create
 from podlink.engine.containers.pause import pause, unpause
@@ -19,6 +20,8 @@ from podlink.engine.testing.faults import Step, wired
 VERBS = {
     "create": lambda host: create(host, CreateRequest(image="small", command=("true",), name="web")),
     "start": lambda host: start(host, "web"),
+    "attach": lambda host: attach_sockets(host, "web"),
+    "start-created": lambda host: start(host, "web"),
     "stop": lambda host: stop(host, "web", 0),
     "restart": lambda host: restart(host, "web", 0),
     "pause": lambda host: pause(host, "web"),

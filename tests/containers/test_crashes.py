@@ -12,6 +12,7 @@ import pytest
 
 import podlink
 from podlink.engine.app import Engine
+from podlink.engine.containers.lifecycle import LIVE
 from podlink.engine.errors import ContainerNotFound
 
 pytestmark = pytest.mark.needs("root", "runc", "overlay")
@@ -45,7 +46,9 @@ def prepare(real: Any, verb: str) -> None:
     if verb in ("create", "import"):
         return
     container = real.create(*LOOP, name="web")
-    if verb != "start":
+    if verb == "start-created":
+        container.attach().close()
+    elif verb not in ("start", "attach"):
         container.start()
     if verb == "commit":
         upper = real.engine.host.storage.written(container.id)
@@ -71,7 +74,7 @@ def whole(engine: Engine) -> None:
 def agree(engine: Engine) -> None:
     """Nothing is on the host without a record, and what runs is known to run."""
     rows = {each.container.id: each.container for each in engine.containers.list()}
-    live = {id for id, row in rows.items() if row.status in ("running", "paused")}
+    live = {id for id, row in rows.items() if row.status in LIVE}
     assert set(engine.host.storage.known()[1]) == set(rows)
     assert {path.name for path in (engine.host.config.root / "containers").iterdir()} == set(rows)
     assert set(engine.host.runtime.known()) == live
@@ -80,14 +83,14 @@ def agree(engine: Engine) -> None:
     assert {id for id in rows if f"/{id}/" in mounts} == live
 
 
-@pytest.mark.parametrize("verb", ["create", "start", "stop", "restart", "pause", "unpause", "remove"])
+@pytest.mark.parametrize("verb", ["create", "start", "attach", "start-created", "stop", "restart", "pause", "unpause", "remove"])
 def test_after_a_crash_at_any_step_the_next_engine_finds_the_truth(real: Any, verb: str) -> None:
     for step, engine in crashes(real, verb):
         whole(engine)
         rows = engine.containers.list()
         if rows:  # whatever it is now, it can be brought to an end like any other
             container = engine.containers.get("web")
-            if rows[0].container.status in ("running", "paused"):
+            if rows[0].container.status in LIVE:
                 container.stop(0)
             container.start()
             container.stop(0)

@@ -117,7 +117,7 @@ def test_a_taken_name_is_refused_and_leaves_nothing(bench: Any) -> None:
         ({"image": ""}, ImageNotFound, "^$"),
         ({"cap_add": ["CAP_NOPE"]}, ErrorOccurred, "cap_add"),
         ({"volumes": ["/a:/b"]}, ErrorOccurred, "volumes"),
-        ({"tty": True}, ErrorOccurred, "tty"),
+        ({"pod": "p"}, ErrorOccurred, "pod"),
         ({"work_dir": "here"}, InvalidRequest, "work_dir"),
     ],
 )

@@ -22,7 +22,7 @@ def process(config: ContainerConfig, user: User, granted: Granted) -> dict[str, 
         "selinuxLabel": config.process_label,
     }
     return {
-        "terminal": False,
+        "terminal": config.tty,
         "user": {"uid": user.uid, "gid": user.gid, "umask": UMASK, "additionalGids": list(user.additional_gids)},
         "args": list(config.args),
         "env": list(config.env),

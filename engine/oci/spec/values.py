@@ -144,7 +144,8 @@ class ContainerConfig:
     host's. seccomp: a filter as JSON (config-linux.md, "Seccomp"), `unconfined`, or empty for our own.
     oom_score_adj: None is the engine's own. shm_size: bytes. masked, unmasked: paths beyond, or less than, the usual ones;
     `ALL` among the latter unmasks every one. uid_map, gid_map: both are empty with the host's user namespace, else neither.
-    conmon_pidfile: where the monitor is to leave its PID.
+    conmon_pidfile: where the monitor is to leave its PID. tty: init has a terminal; interactive: its stdin is open, for whoever
+    attaches.
     """
 
     args: tuple[str, ...]
@@ -197,6 +198,8 @@ class ContainerConfig:
     dns_options: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     conmon_pidfile: str = ""
+    tty: bool = False
+    interactive: bool = False
 
     def id_maps(self) -> IDMaps | None:
         """The mappings of its user namespace; None where it has the host's."""

@@ -21,9 +21,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from podlink.engine.errors import EngineUnavailable, InvalidState, RuntimeFailed
+from podlink.engine.errors import EngineUnavailable, InvalidState, NotHonoured, RuntimeFailed
 from podlink.engine.runtime import exits
-from podlink.engine.runtime.base import Launch, Process, ProcessInfo, Wakeup
+from podlink.engine.runtime.base import Launch, Process, ProcessInfo, Sockets, Wakeup
 from podlink.engine.runtime.emulator import figures, programs, signals
 from podlink.engine.runtime.emulator.clock import Clock, RealClock
 from podlink.engine.runtime.emulator.mounts import SHARED_MEMORY, mount_all
@@ -56,6 +56,7 @@ class EmulatorRuntime:
     """clock: whatever sleeps or is dated asks it. more: programs by base name or absolute path, beside those of busybox."""
 
     name = "emulator"
+    attaches = False
 
     def __init__(self, clock: Clock | None = None, more: Mapping[str, Program] | None = None) -> None:
         self._clock = clock or RealClock()
@@ -76,6 +77,18 @@ class EmulatorRuntime:
         return VERSION
 
     # A run, from its start to its end
+
+    def create(self, launch: Launch) -> Process:
+        raise _no_sockets()
+
+    def start(self, container: str) -> None:
+        raise _no_sockets()
+
+    def waits(self, container: str) -> bool:
+        return False
+
+    def sockets(self, container: str) -> Sockets:
+        raise _no_sockets()
 
     def run(self, launch: Launch) -> Process:
         if launch.container in self._runs:
@@ -281,3 +294,7 @@ def _refusals(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise RuntimeFailed(f"{what}: {error.filename}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _no_sockets() -> NotHonoured:
+    return NotHonoured("attach", "the emulator has no sockets for it; choose runc, or read the logs")

@@ -16,6 +16,8 @@ from podlink.engine.streams.log import Writer
 
 DEAF = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 """What a host that shuts down sends to everybody. The container gets it too, and somebody has to see how it ends."""
+PARTING = 1.0
+"""Seconds for those who are attached to read the last words, once the exit is written down."""
 AT_ONCE = 200
 """Descriptors that one message carries; the kernel's limit is 253 (SCM_MAX_FD, unix(7))."""
 
@@ -42,6 +44,7 @@ def live(bundle: Path, lock: int, reply: socket.socket) -> None:
         finish.report(trouble)
     pump.close()  # an open log would keep the removal of its directory from being told to those who watch it
     os.close(lock)
+    pump.part(PARTING)
     finish.see_to_cleanup(bundle, orders)
 
 
@@ -67,7 +70,7 @@ def _begin(bundle: Path) -> tuple[records.Orders, Pump, Children, records.Starte
     directory = Path(orders.directory)
     log = Writer(directory / records.LOG)
     (stdout, stdout_end), (stderr, stderr_end) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
-    pump = Pump(log, (stdout, stderr))
+    pump = Pump(log, (stdout, stderr), bundle)
     try:
         started = start(bundle, orders, pump, children, (stdout_end, stderr_end))
     except BaseException:

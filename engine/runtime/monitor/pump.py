@@ -1,4 +1,4 @@
-"""From the container's two pipes into its log, from the first moment.
+"""From the container's streams into its log and to whoever is attached, from the first moment; and from those to its stdin.
 
 Until runc has left it is not sure whose words these are: when a start fails they are runc's own, and no line of the log.
 So they are held back until `open_log`, at most HELD bytes; a container that writes more than that waits for a moment.
@@ -8,7 +8,10 @@ import os
 import select
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
+from podlink.engine.runtime.monitor.stdio import Stdin
+from podlink.engine.streams.attach import Attach
 from podlink.engine.streams.log import STREAMS, Writer
 
 CHUNK = 64 * 1024
@@ -17,35 +20,88 @@ HELD = 1024 * 1024
 
 
 class Pump:
-    """pipes: the reading ends of stdout and stderr, in this order. They are closed at their end."""
+    """pipes: the reading ends of stdout and stderr, in this order. Closed at their end. folder: of the attach sockets."""
 
-    def __init__(self, log: Writer, pipes: Sequence[int]) -> None:
+    def __init__(self, log: Writer, pipes: Sequence[int], folder: Path) -> None:
         self._log = log
-        self._pipes = dict(zip(pipes, STREAMS, strict=True))
+        self._pipes: dict[int, str] = {}
         self._held: list[tuple[str, int, bytes]] | None = []
-        for pipe in pipes:
-            os.set_blocking(pipe, False)
+        self.stdin = Stdin()
+        self._attach = Attach(folder, self)
+        for pipe, stream in zip(pipes, STREAMS, strict=True):
+            self.add(pipe, stream)
+
+    def add(self, descriptor: int, stream: str) -> None:
+        """One more that is read from, until its end."""
+        os.set_blocking(descriptor, False)
+        self._pipes[descriptor] = stream
 
     def wait(self, *others: int, seconds: float | None = None) -> None:
         """Sleep until one of the others is readable, moving what comes meanwhile. seconds: None is for ever."""
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
-            poll = select.poll()
-            for descriptor in (*others, *self._wanted()):
-                poll.register(descriptor, select.POLLIN)
             left = None if deadline is None else max(deadline - time.monotonic(), 0) * 1000
-            ready = [descriptor for descriptor, _ in poll.poll(left)]
+            ready = self._poll(dict.fromkeys(others, select.POLLIN) | dict.fromkeys(self._wanted(), select.POLLIN), left)
             for pipe in ready:
                 if pipe in self._pipes:
                     self._move(pipe)
             if not ready or any(descriptor in others for descriptor in ready):
                 return
 
+    def _poll(self, more: dict[int, int], milliseconds: float | None) -> list[int]:
+        """What is ready of these; clients and stdin are served meanwhile. Nothing: the time is over."""
+        while True:
+            poll = select.poll()
+            mine = self._attach.interests() | self.stdin.interests()
+            for descriptor, events in {**mine, **more}.items():
+                poll.register(descriptor, events | more.get(descriptor, 0) | mine.get(descriptor, 0))
+            found = poll.poll(milliseconds)
+            for descriptor, events in found:
+                if events & select.POLLOUT and descriptor in self.stdin.interests():
+                    self.stdin.flush()
+                if descriptor in mine:
+                    self._attach.ready(descriptor, events)
+            ready = [descriptor for descriptor, events in found if descriptor in more and events & ~select.POLLOUT]
+            if ready or not found:
+                return ready
+
     def open_log(self) -> None:
         """What came so far is the container's: write it down, and from now on whatever comes at once."""
         held, self._held = self._held or [], None
         for words in held:
-            self._log.write(*words)
+            self._show(*words)
+
+    def _show(self, stream: str, at: int, chunk: bytes) -> None:
+        self._log.write(stream, at, chunk)
+        self._attach.send(stream, chunk)
+
+    # What clients ask for (streams/attach.py)
+
+    def has_room(self) -> bool:
+        return self._held is None and self.stdin.has_room()
+
+    def feed(self, data: bytes) -> None:
+        self.stdin.feed(data)
+
+    def end(self) -> None:
+        self.stdin.end()
+
+    def resize(self, rows: int, columns: int) -> None:
+        self.stdin.resize(rows, columns)
+
+    def reopen(self) -> None:
+        self._log.reopen()
+
+    def part(self, seconds: float) -> None:
+        """Give clients so long to read what waits for them, then disconnect everybody."""
+        deadline = time.monotonic() + seconds
+        while self._attach.waits and (left := deadline - time.monotonic()) > 0:
+            poll = select.poll()
+            for descriptor, events in self._attach.interests().items():
+                poll.register(descriptor, events)
+            for descriptor, events in poll.poll(left * 1000):
+                self._attach.ready(descriptor, events)
+        self._attach.close()
 
     def held_text(self) -> str:
         """What was held back, where it turns out to be runc's."""
@@ -63,6 +119,7 @@ class Pump:
 
     def close(self) -> None:
         """Let go of pipes and log."""
+        self.stdin.close()
         for pipe in list(self._pipes):
             self._end(pipe)
         if self._held is None:
@@ -85,12 +142,14 @@ class Pump:
             chunk = os.read(pipe, CHUNK)
         except BlockingIOError:
             return False
+        except OSError:  # EIO: the end of a terminal that nobody has open any more
+            chunk = b""
         if not chunk:
             self._end(pipe)
             return False
         words = (self._pipes[pipe], time.time_ns(), chunk)
         if self._held is None:
-            self._log.write(*words)
+            self._show(*words)
         else:
             self._held.append(words)
         return True

@@ -6,6 +6,8 @@
     runc.log        by runc: a JSON object a line
     init.pid        by runc
     process.json    by the monitor, once init runs: who it is (`Started`)
+    attach, ctl     by the monitor: where clients attach (`podlink.engine.streams.attach`)
+    console.sock    by the monitor: where runc hands over the terminal, if there is one
     shm             a tmpfs, the container's /dev/shm
 
 The lock is taken by the engine and handed to the monitor with its descriptor, so there is no moment at which a start is
@@ -29,7 +31,7 @@ class Orders:
     """number: of the start. runc: argv. directory: for the log and the exit record. runroot: where `engine.sock` is, if any.
 
     cleanup: argv of what undoes the run's traces on the host where no engine listens.
-    pid_file: where the monitor leaves its PID; empty is nowhere.
+    pid_file: where the monitor leaves its PID; empty is nowhere. tty, interactive: what init's stdin is (streams.py).
     """
 
     container: str
@@ -40,6 +42,8 @@ class Orders:
     runroot: str
     cleanup: list[str]
     pid_file: str = ""
+    tty: bool = False
+    interactive: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
