@@ -39,7 +39,7 @@ def inspect_container(host: Host, name: str) -> dict[str, Any]:
         "HostnamePath": _written(host, container, "hostname"),
         "HostsPath": _written(host, container, "hosts"),
         "StaticDir": str(host.directory(container.id)),
-        "LogPath": str(host.directory(container.id) / FILE),
+        "LogPath": str(host.directory(container.id) / FILE) if container.config.log_driver != "none" else "",
         "Name": container.name,
         "RestartCount": 0,
         "Driver": host.storage.name,
@@ -114,7 +114,7 @@ def _host_config(host: Host, config: ContainerConfig) -> dict[str, Any]:
     resources = config.resources
     return {
         "ContainerIDFile": "",
-        "LogConfig": {"Type": "k8s-file", "Config": {}},
+        "LogConfig": {"Type": config.log_driver, "Config": {}},
         "NetworkMode": config.net_mode,
         "PortBindings": _bindings(config),
         "AutoRemove": config.rm,

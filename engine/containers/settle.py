@@ -10,13 +10,15 @@ from typing import Any
 from podlink.engine.containers.found import Found
 from podlink.engine.containers.modes import check_sysctls
 from podlink.engine.containers.request import CreateRequest
-from podlink.engine.errors import InvalidRequest
+from podlink.engine.errors import InvalidRequest, NotHonoured
 from podlink.engine.ids import NAME
 from podlink.engine.oci.spec.values import ContainerConfig
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 STOP_TIMEOUT = 10
 """Seconds between the stop signal and SIGKILL where nobody says otherwise."""
+LOG_DRIVERS = ("k8s-file", "none")
+"""How a container's output is kept; the first one where nobody says."""
 SHM_SIZE = 64 * 2**20
 """Bytes of /dev/shm."""
 HOSTNAME_MAX = 64
@@ -59,6 +61,7 @@ def settle(
         quiet=request.quiet,
         tty=request.tty,
         interactive=request.interactive,
+        log_driver=_log_driver(request.log_driver),
         labels={**(image.get("Labels") or {}), **request.labels},
         entrypoint=entrypoint,
         command=command,
@@ -95,6 +98,12 @@ def _of_the_host(request: CreateRequest, found: Found) -> dict[str, Any]:
             "cgroup_parent": _cgroup(request.cgroup_parent),
         }
     )
+
+
+def _log_driver(name: str) -> str:
+    if name not in ("", *LOG_DRIVERS):
+        raise NotHonoured("log_driver", f"{name!r} is none of {', '.join(LOG_DRIVERS)}")
+    return name or LOG_DRIVERS[0]
 
 
 def _cgroup(path: str) -> str:

@@ -92,6 +92,7 @@ def _launch(host: Host, container: Container, rootfs: Path, attachment: Attachme
         held=attachment.held,
         pid_file=config.conmon_pidfile,
         interactive=config.interactive,
+        keeps_log=config.log_driver != "none",
     )
 
 

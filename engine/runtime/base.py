@@ -54,6 +54,7 @@ class Launch:
     held: Sequence[int] = ()
     pid_file: str = ""
     interactive: bool = False
+    keeps_log: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class Bundles:
             pid_file=launch.pid_file,
             tty=launch.spec["process"].get("terminal", False),
             interactive=launch.interactive,
+            keeps_log=launch.keeps_log,
         )
         records.write_orders(bundle, orders)
         return lock

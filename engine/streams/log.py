@@ -149,6 +149,29 @@ class Writer:
             self.trouble = f"the log is not complete: {(error.strerror or str(error)).lower()}"
 
 
+class NoLog:
+    """What stands for a log where none is kept."""
+
+    trouble = ""
+
+    def write(self, stream: str, at: int, chunk: bytes) -> None:
+        """Let it go."""
+
+    def reopen(self) -> None:
+        """There is nothing to open."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def discard(self) -> None:
+        """There is nothing to throw away."""
+
+
+def writer(path: Path, kept: bool) -> Writer | NoLog:
+    """Where a run's output is written down, if it is."""
+    return Writer(path) if kept else NoLog()
+
+
 def read(path: Path) -> Iterator[bytes]:
     """Every line so far. A log that is not there has none."""
     decoder = Decoder()

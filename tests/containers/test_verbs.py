@@ -15,6 +15,7 @@ from podlink.engine.errors import (
     InvalidRequest,
     InvalidState,
     NameInUse,
+    NotHonoured,
 )
 from podlink.engine.state.containers import Status
 
@@ -426,3 +427,14 @@ def test_one_container_from_many_threads_stays_legal(bench: Any) -> None:
     assert surprises == []
     container.remove(force=True)
     assert bench.engine.containers.list() == []
+
+
+def test_no_log_is_kept_where_none_is_wanted(bench: Any) -> None:
+    container = bench.run("echo", "unheard", log_driver="none")
+    assert container.wait() == 0
+    with pytest.raises(ErrorOccurred, match="keeps no log: its log_driver is none"):
+        container.logs()
+    assert not (bench.engine.host.directory(container.id) / "ctr.log").exists()
+    assert container.inspect()["HostConfig"]["LogConfig"]["Type"] == "none"
+    with pytest.raises(NotHonoured, match="log_driver: 'journald' is none of k8s-file, none"):
+        bench.create("true", log_driver="journald")

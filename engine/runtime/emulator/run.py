@@ -27,7 +27,7 @@ from podlink.engine.runtime.emulator.channels import Null, Sink
 from podlink.engine.runtime.emulator.clock import Clock
 from podlink.engine.runtime.emulator.process import Ending, Exited, Killed, Process, Program
 from podlink.engine.runtime.emulator.tree import Tree, refusal
-from podlink.engine.streams.log import Writer
+from podlink.engine.streams.log import writer
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Run:
         """Those that have not ended: one for each process, then one that concludes."""
         self._numbers, self._tell, self._ended = numbers, tell, ended
         self._pids = itertools.count(INIT)
-        self._log = Writer(launch.directory / LOG)
+        self._log = writer(launch.directory / LOG, launch.keeps_log)
 
     def start(self, program: Program, argv: list[str], env: Mapping[str, str]) -> Process:
         """Bring init to life."""

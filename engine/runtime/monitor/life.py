@@ -12,7 +12,7 @@ from podlink.engine.runtime.monitor import finish, records
 from podlink.engine.runtime.monitor.children import Children
 from podlink.engine.runtime.monitor.pump import Pump
 from podlink.engine.runtime.monitor.start import StartFailed, start
-from podlink.engine.streams.log import Writer
+from podlink.engine.streams.log import writer
 
 DEAF = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 """What a host that shuts down sends to everybody. The container gets it too, and somebody has to see how it ends."""
@@ -68,7 +68,7 @@ def _begin(bundle: Path) -> tuple[records.Orders, Pump, Children, records.Starte
     process.become_subreaper()
     children = Children()
     directory = Path(orders.directory)
-    log = Writer(directory / records.LOG)
+    log = writer(directory / records.LOG, orders.keeps_log)
     (stdout, stdout_end), (stderr, stderr_end) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
     pump = Pump(log, (stdout, stderr), bundle)
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from podlink.engine.runtime.monitor.stdio import Stdin
 from podlink.engine.streams.attach import Attach
-from podlink.engine.streams.log import STREAMS, Writer
+from podlink.engine.streams.log import STREAMS, NoLog, Writer
 
 CHUNK = 64 * 1024
 """Bytes: what a pipe holds."""
@@ -22,7 +22,7 @@ HELD = 1024 * 1024
 class Pump:
     """pipes: the reading ends of stdout and stderr, in this order. Closed at their end. folder: of the attach sockets."""
 
-    def __init__(self, log: Writer, pipes: Sequence[int], folder: Path) -> None:
+    def __init__(self, log: Writer | NoLog, pipes: Sequence[int], folder: Path) -> None:
         self._log = log
         self._pipes: dict[int, str] = {}
         self._held: list[tuple[str, int, bytes]] | None = []

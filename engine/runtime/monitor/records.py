@@ -44,6 +44,7 @@ class Orders:
     pid_file: str = ""
     tty: bool = False
     interactive: bool = False
+    keeps_log: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
