@@ -27,8 +27,6 @@ from podlink.engine.runtime.base import Runtime
 from podlink.engine.state.state import State
 from podlink.engine.storage.content import Content
 from podlink.engine.storage.driver import StorageDriver
-from podlink.engine.storage.overlay import OverlayDriver
-from podlink.engine.storage.vfs import VfsDriver
 
 if TYPE_CHECKING:
     from podlink.engine.runtime.emulator.process import Program
@@ -127,9 +125,8 @@ def open_host(config: Config, *, in_memory: bool = False, chooser: random.Random
         _settle_driver(config)
         state = State.open(None if in_memory else config.root / "podlink.db", None if in_memory else config.runroot / "locks")
         stack.callback(state.close)
-        storage = _storage(config)
+        storage, runtime = _parts(config, durable=not in_memory)
         stack.callback(storage.close)
-        runtime = _runtime(config)
         stack.callback(runtime.close)
         yield Host(
             config=config,
@@ -189,21 +186,32 @@ def _settle_driver(config: Config) -> None:
             ) from None
 
 
-def _storage(config: Config) -> StorageDriver:
-    if config.storage_driver == "overlay":
-        return OverlayDriver(config.root / "overlay")
-    return VfsDriver(config.root / "vfs", owners=config.runtime != "emulator")
+def _parts(config: Config, durable: bool) -> tuple[StorageDriver, Runtime]:
+    """Those that are asked for are those that are loaded: no kind of engine needs what another stands on.
 
-
-def _runtime(config: Config) -> Runtime:
-    """The one that is asked for is the one that is loaded: neither needs what the other stands on."""
+    Where nothing separates a container from the engine but the emulator, containers share their files until they write.
+    """
     if config.runtime == "emulator":
         from podlink.engine.runtime.emulator.runtime import EmulatorRuntime
+        from podlink.engine.storage.shared import SharedDriver
 
-        return EmulatorRuntime()
+        if config.storage_driver == "vfs":
+            shared = SharedDriver(config.root / "vfs", durable=durable)
+            return shared, EmulatorRuntime(claim=shared.claim, durable=durable)
+        return _storage(config), EmulatorRuntime(durable=durable)
     from podlink.engine.runtime.runc import RuncRuntime
 
-    return RuncRuntime(config.runroot, config.cgroup_parent)
+    return _storage(config), RuncRuntime(config.runroot, config.cgroup_parent)
+
+
+def _storage(config: Config) -> StorageDriver:
+    if config.storage_driver == "overlay":
+        from podlink.engine.storage.overlay import OverlayDriver
+
+        return OverlayDriver(config.root / "overlay")
+    from podlink.engine.storage.vfs import VfsDriver
+
+    return VfsDriver(config.root / "vfs")
 
 
 def _ground(config: Config) -> Ground:

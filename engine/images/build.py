@@ -3,7 +3,7 @@
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from podlink.engine.errors import InvalidRequest
@@ -16,6 +16,9 @@ from podlink.engine.oci.image.config import Execution
 from podlink.engine.oci.reference import localized
 
 EXECUTABLE = 0o755
+FOLDERS = ("dev", "etc", "proc", "root", "run", "sys", "tmp")
+FILES = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
+"""What an image with a userland has beside it: the places where a runtime mounts what every container gets, and a few more."""
 
 
 def build_from(
@@ -34,7 +37,7 @@ def build_from(
     names = [localized(new_tag(name))] if name else []
     execution = Execution.read(document.read(json.dumps(dict(config or {})).encode(), "config"))
     everything = {**(_userland(host) if userland else {}), **files}
-    stream = io.BytesIO(_archive(everything))
+    stream = io.BytesIO(_archive(everything, FOLDERS if userland else ()))
     message = "built from a mapping"
     return stack(host, (), stream, media_types.LAYER_TAR, lambda diff_id: describe(host, diff_id, execution, message), names)
 
@@ -46,13 +49,17 @@ def _userland(host: Host) -> dict[str, bytes]:
         raise InvalidRequest(
             f"userland: {host.runtime.name} runs what is in the files, so an image for it brings its own programs"
         )
-    return {f"/bin/{program}": b"" for program in programs if "/" not in program}
+    return dict.fromkeys((*FILES, *(f"/bin/{program}" for program in programs if "/" not in program)), b"")
 
 
-def _archive(files: Mapping[str, bytes | str]) -> bytes:
+def _archive(files: Mapping[str, bytes | str], folders: Sequence[str]) -> bytes:
     """The same bytes for the same files, whenever they are made: so the same image has the same layer."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name in folders:
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else EXECUTABLE
+            tar.addfile(entry)
         for path, content in sorted(files.items()):
             if not path.startswith("/") or path.endswith("/"):
                 raise InvalidRequest(f"files: {path!r} is not the absolute path of a file")

@@ -26,14 +26,20 @@ class Exit:
     """What is not known, and why, where the exit was not seen (the monitor was killed)."""
 
 
-def write(directory: Path, exit: Exit) -> None:
-    """Leave the record, durably. Raises OSError, FileNotFoundError too where the directory was removed meanwhile."""
+def write(directory: Path, exit: Exit, *, durable: bool = True) -> None:
+    """Leave the record, durably, but where nothing there is to outlive a power cut.
+
+    Raises OSError, FileNotFoundError too where the directory was removed meanwhile.
+    """
     draft = directory / f".{NAME}.{os.getpid()}"
     with draft.open("w") as file:
         file.write(json.dumps(asdict(exit)) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     draft.replace(directory / NAME)
+    if not durable:
+        return
     folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

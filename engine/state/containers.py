@@ -18,15 +18,15 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, delete, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, case, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from podlink.engine.errors import AmbiguousName, ContainerNotFound, ImageNotFound, InvalidState, NameInUse
 from podlink.engine.oci.spec.values import ContainerConfig
-from podlink.engine.state.db import Database
+from podlink.engine.state.db import Database, spelled
 from podlink.engine.state.documents import revive
 from podlink.engine.state.events import Event, append
-from podlink.engine.state.schema import containers
+from podlink.engine.state.schema import containers, storable
 
 
 class Status(StrEnum):
@@ -101,6 +101,10 @@ TO_RUNNING = CHANGE.where(
 TO_CREATED = CHANGE.where(_c.start < bindparam("number"))
 TO_EXITED = CHANGE.where(_c.start <= bindparam("number"))
 REMOVE = delete(containers).where(_c.id == bindparam("which")).returning(_c.name, _c.image_name)
+
+
+SPELLED = {each: spelled(each) for each in (BY_ID, BY_NAME, FITTING, ALL, OF_IMAGE)}
+"""What is asked most often, in SQLite's own words."""
 
 
 class Containers:
@@ -192,9 +196,10 @@ class Containers:
                 raise ContainerNotFound(id)
             _tell(connection, self._now(), "remove", id, *row)
 
-    def _select(self, statement: Any, **values: str) -> list[Container]:
+    def _select(self, statement: Select[Any], **values: str) -> list[Container]:
+        text, fixed = SPELLED[statement]
         with self._database.reading() as connection:
-            rows = connection.execute(statement, values).all()
+            rows = connection.exec_driver_sql(text, fixed | {name: storable(value) for name, value in values.items()}).all()
         return [_container(row) for row in rows]
 
 
@@ -235,6 +240,7 @@ def _row(container: Container) -> dict[str, Any]:
 def _container(row: Any) -> Container:
     values = dict(zip(COLUMNS, row, strict=True))  # faster than the row's own mapping: a listing is mostly this
     values["status"] = Status(row.status)
+    values["oom_killed"] = bool(row.oom_killed)
     values["layers"] = _layers(row.layers)
     values["config"], values["unreadable"] = _config(row.config)
     return Container(**values)

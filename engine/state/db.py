@@ -12,7 +12,8 @@ then SQLite can only fail it. Python's sqlite3 would begin transactions by itsel
     other processes ──────────────────────────────┘      polled by SQLite, for `patience` seconds at most
 
 Threads queue on a lock of ours first, because SQLite's waiting is sleeping and trying again. In memory there is one
-connection for all threads, and readers take the lock as well. https://sqlite.org/wal.html, https://sqlite.org/isolation.html
+connection for all threads, and readers take the lock as well: then nobody writes, and they need no transaction.
+https://sqlite.org/wal.html, https://sqlite.org/isolation.html
 """
 
 import os
@@ -20,10 +21,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import ClauseElement, Connection, Engine, create_engine
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DatabaseError, IntegrityError
 from sqlalchemy.pool import QueuePool, StaticPool
 
@@ -44,6 +47,7 @@ class Database:
         self._patience = patience
         self._closed = False
         self._turn = threading.Lock()
+        self._only: Connection | None = None
         if path:
             create_file(path)
         self._engine = self._make_engine()
@@ -51,8 +55,11 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A snapshot. Raises StorageFailed, or EngineUnavailable for a broken file."""
-        turn = nullcontext() if self._path else self._my_turn()
-        with turn, self._transaction("BEGIN") as connection:
+        if self._path is None:
+            with self._my_turn(), self._alone() as connection:
+                yield connection
+            return
+        with self._transaction("BEGIN") as connection:
             yield connection
 
     @contextmanager
@@ -61,13 +68,18 @@ class Database:
 
         Raises StorageFailed when another process writes for too long or the disk is full, EngineUnavailable for a broken file.
         """
-        with self._my_turn(), self._transaction("BEGIN IMMEDIATE") as connection:
+        with self._my_turn(), self._transaction("BEGIN IMMEDIATE") if self._path else self._alone() as connection:
+            if self._path is None:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
             self._commit(connection)
 
     def close(self) -> None:
         """Close the connections; what is asked afterwards is EngineUnavailable."""
         self._closed = True
+        if self._only is not None:
+            self._only.close()
+            self._only = None
         self._engine.dispose()
 
     def use_wal(self) -> None:
@@ -126,6 +138,24 @@ class Database:
         except DatabaseError as error:
             raise self._told(error) from error
 
+    @contextmanager
+    def _alone(self) -> Iterator[Connection]:
+        """The one connection of a database in memory, which stays out of the pool: whoever has the turn has it to himself, so
+        that a reader's snapshot needs no transaction. What was begun and not committed is rolled back.
+        """
+        try:
+            if self._only is None:
+                self._only = self._engine.connect()
+            try:
+                yield self._only
+            except BaseException:
+                self._only.rollback()
+                raise
+        except IntegrityError:
+            raise
+        except DatabaseError as error:
+            raise self._told(error) from error
+
     def _commit(self, connection: Connection) -> None:
         """COMMIT. Where the log could not be synced we can't know what is on the disk, and say so."""
         try:
@@ -152,6 +182,15 @@ class Database:
             case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
                 return EngineUnavailable(f"{found}; its folder must be there and writable")
         return StorageFailed(f"{found}; nothing was changed")
+
+
+def spelled(statement: ClauseElement) -> tuple[str, dict[str, Any]]:
+    """The statement in SQLite's own words, and the parameters that have their value already; the others are called as in
+    `bindparam`. For `Connection.exec_driver_sql`, which does not go through SQLAlchemy's compiler at each execution, nor through
+    the types of the columns: rows hold what SQLite holds.
+    """
+    compiled = statement.compile(dialect=sqlite.dialect(paramstyle="named"))
+    return str(compiled), {name: value for name, value in compiled.params.items() if value is not None}
 
 
 def create_file(path: Path) -> None:

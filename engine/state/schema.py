@@ -53,9 +53,12 @@ class Text(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None or value.isascii():
-            return value
-        return value.encode("utf-8", "backslashreplace").decode()
+        return None if value is None else storable(value)
+
+
+def storable(text: str) -> str:
+    """The text as `Text` stores it."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _columns(**kinds: type[Any]) -> list[Column[Any]]:

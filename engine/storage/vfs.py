@@ -73,9 +73,8 @@ class VfsDriver(DirectoryDriver):
             self._copied(path, self._top(layers), owners)
             if owners:
                 (path / "owners").write_text(json.dumps(asdict(owners.maps)))
-            (path / "layers").write_text("".join(f"{layer}\n" for layer in layers))
-            (path / "made").touch()
-            _next_tick((path / "made").stat().st_ctime_ns)
+            self._list(path, layers)
+            self._complete(path)
             self._publish(path, target)
 
     def mount(self, container: str, maps: IDMaps | None = None) -> Path:
@@ -153,6 +152,14 @@ class VfsDriver(DirectoryDriver):
     def place(self, container: str) -> dict[str, str]:
         tree = self._existing(container) / self.contents
         return {"MergedDir": str(mapped if (mapped := self._mapped.rootfs(container)).exists() else tree)}
+
+    def _list(self, path: Path, layers: Sequence[str]) -> None:
+        (path / "layers").write_text("".join(f"{layer}\n" for layer in layers))
+
+    def _complete(self, path: Path) -> None:
+        """From now on, whatever is changed is the container's doing."""
+        (path / "made").touch()
+        _next_tick((path / "made").stat().st_ctime_ns)
 
     def _top(self, layers: Sequence[str]) -> Path | None:
         """The topmost layer, which has all below it in it."""

@@ -37,6 +37,7 @@ LOG = "ctr.log"
 
 class Run:
     """tree: what init sees of files. programs: by path or name. numbers: where the host's process numbers come from.
+    durable: whether the exit record is to outlive a power cut.
 
     tell: called when the log grew or the exit record is there. ended: called once, in the thread that concluded, when all
     that there is to write is written.
@@ -51,6 +52,7 @@ class Run:
         programs: Mapping[str, Program],
         clock: Clock,
         numbers: Iterator[int],
+        durable: bool,
         tell: Callable[[], None],
         ended: Callable[[], None],
     ) -> None:
@@ -78,7 +80,7 @@ class Run:
         self.settled = threading.Event()
         self.threads: set[threading.Thread] = set()
         """Those that have not ended: one for each process, then one that concludes."""
-        self._numbers, self._tell, self._ended = numbers, tell, ended
+        self._numbers, self._durable, self._tell, self._ended = numbers, durable, tell, ended
         self._pids = itertools.count(INIT)
         self._log = writer(launch.directory / LOG, launch.keeps_log)
 
@@ -184,7 +186,7 @@ class Run:
         self._log.close()
         self.tree.close()
         try:
-            exits.write(self.launch.directory, exit)
+            exits.write(self.launch.directory, exit, durable=self._durable)
         except OSError as trouble:
             log.warning("container %s: its exit record is not written: %s", self.launch.container[:12], trouble)
         self.settled.set()

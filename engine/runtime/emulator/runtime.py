@@ -13,11 +13,11 @@ import itertools
 import logging
 import platform
 import posixpath
-import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from podlink.engine.runtime import exits
 from podlink.engine.runtime.base import Launch, Process, ProcessInfo, Sockets, Wakeup
 from podlink.engine.runtime.emulator import figures, programs, signals
 from podlink.engine.runtime.emulator.clock import Clock, RealClock
-from podlink.engine.runtime.emulator.mounts import SHARED_MEMORY, mount_all
+from podlink.engine.runtime.emulator.mounts import SHARED_MEMORY, Blanks, mount_all
 from podlink.engine.runtime.emulator.process import Process as Emulated
 from podlink.engine.runtime.emulator.process import Program
 from podlink.engine.runtime.emulator.ps import ps
@@ -53,13 +53,26 @@ PATIENCE = 15.0
 
 
 class EmulatorRuntime:
-    """clock: whatever sleeps or is dated asks it. more: programs by base name or absolute path, beside those of busybox."""
+    """clock: whatever sleeps or is dated asks it. more: programs by base name or absolute path, beside those of busybox.
+
+    claim: gives a container, by its ID, a root file system that it may write to, where the one that it starts with is others'
+    too. durable: whether exit records are to outlive a power cut.
+    """
 
     name = "emulator"
     attaches = False
 
-    def __init__(self, clock: Clock | None = None, more: Mapping[str, Program] | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        more: Mapping[str, Program] | None = None,
+        *,
+        claim: Callable[[str], Path] | None = None,
+        durable: bool = True,
+    ) -> None:
         self._clock = clock or RealClock()
+        self._claim, self._durable = claim, durable
+        self._blanks = Blanks()
         self.programs: dict[str, Program] = {**PROGRAMS, **(more or {})}
         """By base name or absolute path. What is put here stands for the file, whether or not an image has it."""
         self._boot = str(uuid.uuid4())
@@ -91,18 +104,19 @@ class EmulatorRuntime:
         raise _no_sockets()
 
     def run(self, launch: Launch) -> Process:
+        self._require_open()
         if launch.container in self._runs:
             self.delete(launch.container)
-        scratch = Path(tempfile.mkdtemp(prefix="podlink-"))
         if launch.pid_file:
             with _refusals(f"conmon_pidfile: {launch.pid_file} can't be written"):
                 records.write_pid(Path(launch.pid_file))
-        tree = Tree(launch.rootfs, bool(launch.spec["root"].get("readonly")), scratch)
+        claim = partial(self._claim, launch.container) if self._claim else None
+        tree = Tree(launch.rootfs, bool(launch.spec["root"].get("readonly")), claim)
         try:
             settings = launch.spec["process"]
             env = dict(entry.partition("=")[::2] for entry in settings.get("env", ()))
             with _refusals("the root file system can't be made ready"):
-                mount_all(tree, launch.spec, scratch)
+                mount_all(tree, launch.spec, self._blanks)
                 tree.make_directories(settings.get("cwd", "/"))
             loaded = self._load(tree, settings.get("cwd", "/"), settings["args"], env.get("PATH", ""))
             run, init = self._start(launch, tree, loaded, env)
@@ -133,8 +147,7 @@ class EmulatorRuntime:
 
     def _start(self, launch: Launch, tree: Tree, loaded: programs.Loaded, env: Mapping[str, str]) -> tuple[Run, Emulated]:
         with self._lock, _refusals("the log can't be opened"):
-            if self._closed:
-                raise EngineUnavailable("the emulator is closed; open the engine again")
+            self._require_open()
             run = Run(
                 launch,
                 tree,
@@ -142,6 +155,7 @@ class EmulatorRuntime:
                 programs=self.programs,
                 clock=self._clock,
                 numbers=self._numbers,
+                durable=self._durable,
                 tell=lambda: self._watchers.tell(launch.directory),
                 ended=lambda: self._ask_for_cleanup(launch.container),
             )
@@ -153,6 +167,10 @@ class EmulatorRuntime:
             self._runs[launch.container] = run
             self._started = [*(each for each in self._started if each.threads), run]
             return run, init
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise EngineUnavailable("the emulator is closed; open the engine again")
 
     def _host_name(self, spec: Mapping[str, Any]) -> str:
         """Its own, or that of whose UTS namespace it shares: another container's or the host's."""
@@ -244,7 +262,7 @@ class EmulatorRuntime:
 
     def shared_memory(self, container: str) -> str:
         run = self._runs.get(container)
-        return str(run.tree.host(SHARED_MEMORY)) if run else ""
+        return str(run.tree.prepared(SHARED_MEMORY)) if run else ""
 
     def _identity(self, init: Emulated) -> Process:
         """The number alone would do, for none is given twice."""
@@ -284,6 +302,7 @@ class EmulatorRuntime:
             if left := run.join(PATIENCE):
                 log.warning("container %s: threads that do not end: %s", run.launch.container[:12], ", ".join(left))
         self._runs.clear()
+        self._blanks.close()
         self._watchers.tell_all()
 
 
