@@ -2,7 +2,7 @@
 # tools/setup installs what is missing, demo/main_job.py is the demonstration, bench/lifecycle.py the benchmark.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types wheel-check bench clean ready
+.PHONY: help run test lint types wheel-check bench bench-network clean ready
 bin := .venv/bin
 
 help: ## list these targets
@@ -28,6 +28,10 @@ wheel-check: ready ## build a wheel, install it in an empty environment, use it 
 bench: ## time the life of a container beside its floors
 	@tools/setup run
 	@$(bin)/python bench/lifecycle.py
+
+bench-network: ## time what a network adds to a start and a stop
+	@tools/setup run
+	@$(bin)/python bench/network.py
 
 ready:
 	@tools/setup dev

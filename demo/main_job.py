@@ -35,7 +35,7 @@ def main_job(ask: "Caller", tar: Path) -> None:
     """A container from nothing to nothing. Every call is made on the real service; a refusal ends the demonstration."""
     ask("GetVersion", lambda reply: "podlink {version}, {go_version}, {os_arch}".format(**reply["version"]))
     imported = ask("ImportImage", lambda reply: f"image {short(reply['image'])}", source=str(tar), reference=IMAGE)
-    ask("CreateContainer", a_container, create={"image": IMAGE, "name": NAME, "command": COMMAND})
+    ask("CreateContainer", a_container, create={"image": IMAGE, "name": NAME, "command": COMMAND, "net_mode": "none"})
     ask("StartContainer", a_container, name=NAME)
     ask.follow("GetContainerLogs", LINES, name=NAME)
     ask("GetContainerStats", figures, name=NAME)
