@@ -110,11 +110,15 @@ def _network(seen: Summary) -> dict[str, Any]:
     }
 
 
+def _log_config(config: ContainerConfig) -> dict[str, Any]:
+    return {"Type": config.log_driver, "Config": {"max-size": str(config.log_limit)} if config.log_limit else {}}
+
+
 def _host_config(host: Host, config: ContainerConfig) -> dict[str, Any]:
     resources = config.resources
     return {
         "ContainerIDFile": "",
-        "LogConfig": {"Type": config.log_driver, "Config": {}},
+        "LogConfig": _log_config(config),
         "NetworkMode": config.net_mode,
         "PortBindings": _bindings(config),
         "AutoRemove": config.rm,

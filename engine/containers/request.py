@@ -134,6 +134,7 @@ HONOURED = frozenset(
     | {"mount_label", "process_label", "pid_mode", "ipc_mode", "uts_mode", "volumes", "tmpfs", "devices", "shm_dir", "sys_ctl"}
     | {"builtin_imgvolumes", "image_volume_type", "cgroup_parent", "userns_mode", "uidmap", "gidmap", "id_mappings"}
     | {"subuidmap", "subgidmap", "subuidname", "subgidname", "conmon_pidfile", "tty", "interactive", "log_driver"}
+    | {"log_driver_opt"}
     | {"publish", "publish_all", "exposed_ports", "dns_servers", "dns_search", "dns_opt", "host_add"}
 )
 """The fields of CreateRequest that do what they say. The others are refused when they are asked for."""

@@ -62,6 +62,7 @@ def settle(
         tty=request.tty,
         interactive=request.interactive,
         log_driver=_log_driver(request.log_driver),
+        log_limit=_log_limit(request),
         labels={**(image.get("Labels") or {}), **request.labels},
         entrypoint=entrypoint,
         command=command,
@@ -104,6 +105,20 @@ def _log_driver(name: str) -> str:
     if name not in ("", *LOG_DRIVERS):
         raise NotHonoured("log_driver", f"{name!r} is none of {', '.join(LOG_DRIVERS)}")
     return name or LOG_DRIVERS[0]
+
+
+def _log_limit(request: CreateRequest) -> int:
+    """Bytes of `max-size=10m`: a number, alone or with k, m or g."""
+    limit = 0
+    for option in request.log_driver_opt:
+        name, _, value = option.partition("=")
+        if name != "max-size":
+            raise NotHonoured("log_driver_opt", f"{name!r} is not known; max-size is")
+        found = re.fullmatch(r"([1-9][0-9]{0,15})([kmg]?)b?", value.lower())
+        if not found or request.log_driver == "none":
+            raise InvalidRequest(f"log_driver_opt: {option!r} is not of the form max-size=10m, or there is no log to limit")
+        limit = int(found[1]) * 1024 ** " kmg".index(found[2] or " ")
+    return limit
 
 
 def _cgroup(path: str) -> str:

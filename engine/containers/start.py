@@ -93,6 +93,7 @@ def _launch(host: Host, container: Container, rootfs: Path, attachment: Attachme
         pid_file=config.conmon_pidfile,
         interactive=config.interactive,
         keeps_log=config.log_driver != "none",
+        log_limit=config.log_limit,
     )
 
 

@@ -42,6 +42,7 @@ class Launch:
     held: descriptors to be kept open as long as the run lasts (sockets bound to published ports); the caller closes its own.
     cleanup: argv that undoes what the host still holds after the exit, for when no engine is there to do it.
     interactive: init's stdin is a pipe, or the terminal where it has one, that whoever attaches writes to; else it is empty.
+    keeps_log: whether output is written down; log_limit: bytes after which a new file is begun, 0 is never.
     pid_file: where whoever watches over the run leaves its own PID; empty is nowhere.
     """
 
@@ -55,6 +56,7 @@ class Launch:
     pid_file: str = ""
     interactive: bool = False
     keeps_log: bool = True
+    log_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ class Bundles:
             tty=launch.spec["process"].get("terminal", False),
             interactive=launch.interactive,
             keeps_log=launch.keeps_log,
+            log_limit=launch.log_limit,
         )
         records.write_orders(bundle, orders)
         return lock

@@ -10,6 +10,9 @@ What a container writes is recorded at once, a prompt without a newline too, so 
 killed. Decoding puts the pieces of each stream together again: *a line* is what the container wrote up to and with its
 newline; the last one of a run may have none. Who follows the log gets a line when it is whole, or when the run is over.
 
+A log may have a limit: what is written beyond it goes into a new file, and the one before is kept as
+`ctr.log.1`; an older one goes. Whoever reads, reads both; whoever follows goes on in the new one.
+
 A new run begins by ending what an earlier one left open (P:end, an empty piece). Anything that is not a record, such as
 one torn by a full disk, is passed over.
 """
@@ -100,15 +103,24 @@ class Decoder:
         return [b"".join(pieces)] if pieces else []
 
 
-class Writer:
-    """Appends to a log. A disk that refuses costs lines, never the container: `trouble` then says what was refused."""
+def previous(path: Path) -> Path:
+    """Where the file before this one is kept."""
+    return path.with_name(path.name + ".1")
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+
+class Writer:
+    """Appends to a log. A disk that refuses costs lines, never the container: `trouble` then says what was refused.
+
+    limit: bytes after which a new file is begun; 0 is never.
+    """
+
+    def __init__(self, path: Path, limit: int = 0) -> None:
+        self._path, self._limit = path, limit
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         size = os.fstat(self._descriptor).st_size
         self._is_torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
         self._is_continued = size > 0
+        self._size = size
         self.trouble = ""
 
     def write(self, stream: str, at: int, chunk: bytes) -> None:
@@ -116,7 +128,22 @@ class Writer:
         if self._is_continued:
             self._append(end_of_run(at))
             self._is_continued = False
-        self._append(encode(stream, at, chunk))
+        if self._limit and self._size >= self._limit:
+            line, newline, rest = chunk.partition(b"\n")
+            if newline or self._size >= 2 * self._limit:  # a new file begins with a line, unless none ends for too long
+                self._append(encode(stream, at, line + newline))
+                self._rotate()
+                chunk = rest
+        if chunk:
+            self._append(encode(stream, at, chunk))
+
+    def _rotate(self) -> None:
+        try:
+            self._path.replace(previous(self._path))
+        except OSError as error:
+            self.trouble = f"the log outgrew its limit: {(error.strerror or str(error)).lower()}"
+        else:
+            self.reopen()
 
     def reopen(self) -> None:
         """Go on in a new file, after somebody has moved this one away. Where that can't be made, the old one goes on."""
@@ -127,6 +154,7 @@ class Writer:
             return
         self.close()
         self._descriptor, self._is_torn = descriptor, False
+        self._size = os.fstat(descriptor).st_size
 
     def close(self) -> None:
         """Close the log."""
@@ -144,6 +172,7 @@ class Writer:
             while rest:
                 written = os.write(self._descriptor, rest)
                 self._is_torn = written < len(rest)
+                self._size += written
                 rest = rest[written:]
         except OSError as error:
             self.trouble = f"the log is not complete: {(error.strerror or str(error)).lower()}"
@@ -167,9 +196,9 @@ class NoLog:
         """There is nothing to throw away."""
 
 
-def writer(path: Path, kept: bool) -> Writer | NoLog:
+def writer(path: Path, kept: bool, limit: int = 0) -> Writer | NoLog:
     """Where a run's output is written down, if it is."""
-    return Writer(path) if kept else NoLog()
+    return Writer(path, limit) if kept else NoLog()
 
 
 def read(path: Path) -> Iterator[bytes]:
@@ -214,23 +243,74 @@ def follow(path: Path, wakeup: Wakeup, ended: Callable[[], bool], cancelled: Can
 
 
 class _Tail:
-    """A file that is read as it grows, and that may not be there yet."""
+    """A log that is read as it grows, from one file into the next; it may not be there yet."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._descriptor = -1
+        self._files: list[int] = []
+        """Descriptors: the one that is read, then those that come after it."""
+        self._known: set[int] = set()
+        """Inodes of what was read or is to be."""
 
     def read(self) -> bytes:
-        if self._descriptor < 0:
-            try:
-                self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                return b""
-        return os.read(self._descriptor, CHUNK)
+        """The next bytes; none: there are no more for now."""
+        while self._files or self._find():
+            if chunk := os.read(self._files[0], CHUNK):
+                return chunk
+            if len(self._files) == 1:
+                if not self._has_moved():
+                    return b""
+                if chunk := os.read(self._files[0], CHUNK):  # its last words, written before it was moved
+                    return chunk
+                if not self._find():
+                    return b""
+            os.close(self._files.pop(0))
+        return b""
+
+    def _has_moved(self) -> bool:
+        """Whether the log goes on in another file than the one that is read."""
+        try:
+            return self._path.stat().st_ino != os.fstat(self._files[-1]).st_ino
+        except FileNotFoundError:
+            return False
+
+    def _find(self) -> bool:
+        """Open what comes next: the newest file, and the one before it where that was not read yet."""
+        while True:
+            opened = [_open(self._path), _open(previous(self._path))]
+            if opened[0] < 0 or _inode(self._path) == os.fstat(opened[0]).st_ino:  # else the log moved on meanwhile
+                break
+            _close(opened)
+        found = [each for each in reversed(opened) if each >= 0]
+        new = [each for each in found if os.fstat(each).st_ino not in self._known or each == opened[0]]
+        _close([each for each in found if each not in new])
+        self._files += new
+        self._known = {os.fstat(descriptor).st_ino for descriptor in self._files}
+        return bool(new)
 
     def __enter__(self) -> "_Tail":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
+        _close(self._files)
+
+
+def _open(path: Path) -> int:
+    """A descriptor; -1 where there is no such file."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return -1
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _close(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        if descriptor >= 0:
+            os.close(descriptor)

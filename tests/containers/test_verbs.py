@@ -438,3 +438,23 @@ def test_no_log_is_kept_where_none_is_wanted(bench: Any) -> None:
     assert container.inspect()["HostConfig"]["LogConfig"]["Type"] == "none"
     with pytest.raises(NotHonoured, match="log_driver: 'journald' is none of k8s-file, none"):
         bench.create("true", log_driver="journald")
+
+
+def test_a_log_with_a_limit_keeps_its_newest_part(bench: Any) -> None:
+    script = "for i in 1 2 3 4 5 6 7 8 9 10; do seq $((i * 1000)) $((i * 1000 + 999)); sleep 0.2; done; sleep 1000"
+    container = bench.run("/bin/sh", "-c", script, log_driver_opt=["max-size=20k"])
+    seen: list[int] = []
+    for batch in container.follow():
+        seen += [int(line) for line in batch]
+        if seen[-1:] == [10999]:
+            break
+    kept = [int(line) for line in container.logs()]
+    assert kept == list(range(kept[0], 11000)) and 1000 < kept[0] < 11000
+    assert seen == sorted(seen), "whoever follows gets everything once and in order"
+    directory = bench.engine.host.directory(container.id)
+    assert sorted(path.name for path in directory.glob("ctr.log*")) == ["ctr.log", "ctr.log.1"]
+    assert container.inspect()["HostConfig"]["LogConfig"]["Config"] == {"max-size": "20480"}
+    for bad in (["max-size=big"], ["max-size=0"], ["tag=x"]):
+        with pytest.raises(ErrorOccurred, match="log_driver_opt"):
+            bench.create("true", log_driver_opt=bad)
+    container.stop(0)

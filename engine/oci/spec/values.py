@@ -145,7 +145,8 @@ class ContainerConfig:
     oom_score_adj: None is the engine's own. shm_size: bytes. masked, unmasked: paths beyond, or less than, the usual ones;
     `ALL` among the latter unmasks every one. uid_map, gid_map: both are empty with the host's user namespace, else neither.
     conmon_pidfile: where the monitor is to leave its PID. tty: init has a terminal; interactive: its stdin is open, for whoever
-    attaches. log_driver: `k8s-file` or `none`.
+    attaches. log_driver: `k8s-file` or `none`;
+    log_limit: bytes of one file of it, 0 is any.
     """
 
     args: tuple[str, ...]
@@ -201,6 +202,7 @@ class ContainerConfig:
     tty: bool = False
     interactive: bool = False
     log_driver: str = "k8s-file"
+    log_limit: int = 0
 
     def id_maps(self) -> IDMaps | None:
         """The mappings of its user namespace; None where it has the host's."""

@@ -82,7 +82,7 @@ class Run:
         """Those that have not ended: one for each process, then one that concludes."""
         self._numbers, self._durable, self._tell, self._ended = numbers, durable, tell, ended
         self._pids = itertools.count(INIT)
-        self._log = writer(launch.directory / LOG, launch.keeps_log)
+        self._log = writer(launch.directory / LOG, launch.keeps_log, launch.log_limit)
 
     def start(self, program: Program, argv: list[str], env: Mapping[str, str]) -> Process:
         """Bring init to life."""

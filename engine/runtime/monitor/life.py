@@ -68,7 +68,7 @@ def _begin(bundle: Path) -> tuple[records.Orders, Pump, Children, records.Starte
     process.become_subreaper()
     children = Children()
     directory = Path(orders.directory)
-    log = writer(directory / records.LOG, orders.keeps_log)
+    log = writer(directory / records.LOG, orders.keeps_log, orders.log_limit)
     (stdout, stdout_end), (stderr, stderr_end) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
     pump = Pump(log, (stdout, stderr), bundle)
     try:

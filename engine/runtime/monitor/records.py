@@ -45,6 +45,7 @@ class Orders:
     tty: bool = False
     interactive: bool = False
     keeps_log: bool = True
+    log_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
