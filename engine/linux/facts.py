@@ -32,8 +32,9 @@ class DeviceNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """capabilities: those of this process's bounding set; architecture: `uname -m`; seccomp: whether filters can be loaded.
+    """capabilities: those of this process's bounding set. architecture: `uname -m`. features: what each of its processors can do.
 
+    seccomp: whether filters can be loaded.
     controls: the names of the control files that a cgroup has here. rlimits: this process's own, soft and hard by name.
     realtime_budget: microseconds of realtime in a period that the cgroup `parent` has to give.
     """
@@ -41,6 +42,7 @@ class Facts:
     cgroup_version: int
     capabilities: frozenset[str]
     architecture: str
+    features: frozenset[str]
     seccomp: bool
     devices: tuple[DeviceNode, ...]
     selinux: bool
@@ -61,6 +63,7 @@ def read(
         cgroup_version=cgroups.version(cgroup_root),
         capabilities=bounding(proc),
         architecture=platform.machine(),
+        features=features(_text(proc / "cpuinfo")),
         seccomp=seccomp(proc),
         devices=tuple(devices(dev)),
         selinux=(sys / "fs/selinux/enforce").exists(),
@@ -72,6 +75,13 @@ def read(
         memory_nodes=numbers(_text(sys / "devices/system/node/online")),
         realtime_budget=cgroups.realtime_budget(parent, cgroup_root),
     )
+
+
+def features(cpuinfo: str) -> frozenset[str]:
+    """What every processor can do: the words of `flags` (x86) or `Features` (ARM) in /proc/cpuinfo; none where it has neither."""
+    lines = [line.partition(":") for line in cpuinfo.splitlines()]
+    told = [frozenset(words.split()) for name, _, words in lines if name.strip() in ("flags", "Features")]
+    return frozenset.intersection(*told) if told else frozenset()
 
 
 def rlimits() -> dict[str, tuple[int, int]]:

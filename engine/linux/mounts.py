@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from podlink.engine import trace
-from podlink.engine.linux import syscalls
+from podlink.engine.linux import portable, syscalls
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 ESCAPE = re.compile(rb"\\([0-7]{3})")
+SPECIAL = re.compile(rb"[ \t\n\\]")
 PATIENCE = (0.0, 0.01, 0.05, 0.2)
 """Seconds to wait before each attempt to unmount: a process that has just ended holds its root for a moment longer."""
 
@@ -52,12 +53,16 @@ def _text(field: bytes) -> str:
 def mounted_at(path: Path) -> Mounted | None:
     """The topmost mount whose place is exactly this one."""
     place = path.parent.resolve() / path.name  # never the last component: an unreachable mount would block
-    found = [each for each in parse(MOUNTINFO.read_bytes()) if each.place == place]
+    written = SPECIAL.sub(lambda found: b"\\%03o" % ord(found[0]), bytes(place))
+    lines = [line for line in MOUNTINFO.read_bytes().split(b"\n") if b" " + written + b" " in line]  # of many, few are read
+    found = [each for each in map(_line, lines) if each.place == place]
     return found[-1] if found else None
 
 
 def mounted_below(path: Path) -> list[Path]:
     """Where something is mounted inside this directory; what was mounted last comes first."""
+    if not portable.LINUX:
+        return []
     place = path.resolve()
     return [each.place for each in reversed(parse(MOUNTINFO.read_bytes())) if place in each.place.parents]
 

@@ -11,18 +11,33 @@ ProcessLookupError, as kill(2) would; `alive` answers False instead.
 """
 
 import errno
+import fcntl
 import os
-import pwd
 import signal
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 PROC = Path("/proc")
+PSEUDO_TERMINALS = 136
+"""The first of their eight major numbers: Documentation/admin-guide/devices.txt."""
 PF_EXITING = 0x4
 """include/linux/sched.h"""
 TICKS = os.sysconf("SC_CLK_TCK")
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+NS_GET_NSTYPE = 0xB703
+"""linux/nsfs.h"""
+KINDS = {
+    0x00000080: "time",
+    0x00020000: "mnt",
+    0x02000000: "cgroup",
+    0x04000000: "uts",
+    0x08000000: "ipc",
+    0x10000000: "user",
+    0x20000000: "pid",
+    0x40000000: "net",
+}
+"""By CLONE_NEW… of linux/sched.h."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +47,6 @@ class Info:
     pid: int
     ppid: int
     uid: int
-    user: str
     cpu_time: float
     started: float
     tty: str
@@ -52,6 +66,11 @@ class Memory:
 def boot_id(root: Path = PROC) -> str:
     """A random name of this boot of the kernel: random(4)."""
     return (root / "sys/kernel/random/boot_id").read_text().strip()
+
+
+def name(pid: int, root: Path = PROC) -> str:
+    """What the process calls itself, or the file that it executes is called: field 2 of its stat, at most 15 bytes."""
+    return _stat(pid, root)[2]
 
 
 def start_time(pid: int, root: Path = PROC) -> int:
@@ -89,25 +108,39 @@ def is_ending(pid: int, root: Path = PROC) -> bool:
 
 def namespaces(pid: int, root: Path = PROC) -> dict[str, str]:
     """The inode number of each of the process's namespaces by its name in /proc/PID/ns; "" where unknown: namespaces(7)."""
-    found = {}
-    for name in NAMESPACES:
-        try:
-            link = str((root / str(pid) / "ns" / name).readlink())
-        except OSError:
-            link = ""
-        found[name] = link.partition("[")[2].rstrip("]")
-    return found
+    return {name: namespace(pid, name, root) for name in NAMESPACES}
+
+
+def namespace(pid: int, name: str, root: Path = PROC) -> str:
+    """The inode number of one of them."""
+    try:
+        link = os.readlink(f"{root}/{pid}/ns/{name}")  # noqa: PTH115 (asked at every start)
+    except OSError:
+        return ""
+    return link.partition("[")[2].rstrip("]")
+
+
+def kind_of_namespace(path: str) -> str:
+    """What a namespace's file stands for, by its name in /proc/PID/ns; "" where it stands for none: ioctl_ns(2)."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    try:
+        return KINDS.get(fcntl.ioctl(descriptor, NS_GET_NSTYPE), "")
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
 
 
 def info(pid: int, root: Path = PROC) -> Info:
     """What ps(1) tells of one process."""
     fields = _stat(pid, root)
-    uid = _uid(pid, root)
     return Info(
         pid=pid,
         ppid=int(fields[4]),
-        uid=uid,
-        user=_user(uid),
+        uid=_uid(pid, root),
         cpu_time=(int(fields[14]) + int(fields[15])) / TICKS,
         started=_boot_time(root) + int(fields[22]) / TICKS,
         tty=_terminal(int(fields[7])),
@@ -152,14 +185,6 @@ def _uid(pid: int, root: Path) -> int:
     return next((int(line.split()[2]) for line in lines if line.startswith("Uid:")), 0)
 
 
-def _user(uid: int) -> str:
-    """The host's name for a user ID, as ps(1) on the host shows it; the number where there is none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
 @cache
 def _boot_time(root: Path) -> int:
     """When the host booted, in seconds since the epoch: `btime` of /proc/stat."""
@@ -170,8 +195,8 @@ def _boot_time(root: Path) -> int:
 def _terminal(number: int) -> str:
     """The name of a controlling terminal by its device number: 136 to 143 are pseudo terminals, 4 consoles and serial lines."""
     major, minor = os.major(number), os.minor(number)
-    if 136 <= major <= 143:
-        return f"pts/{(major - 136) * 256 + minor}"
+    if PSEUDO_TERMINALS <= major <= PSEUDO_TERMINALS + 7:
+        return f"pts/{(major - PSEUDO_TERMINALS) * 256 + minor}"
     if major == 4:
         return f"tty{minor}" if minor < 64 else f"ttyS{minor - 64}"
     return "console" if (major, minor) == (5, 1) else "?"

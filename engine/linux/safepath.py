@@ -15,10 +15,12 @@ from functools import cache
 from pathlib import Path
 
 from podlink.engine.errors import ErrorOccurred
-from podlink.engine.linux import syscalls
+from podlink.engine.linux import portable, syscalls
 
 LINKS = 40
 """As many as the kernel follows in one path."""
+NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EOPNOTSUPP})
+"""What opening says of nothing, and of a socket."""
 ATTEMPTS = 128
 """openat2(2) gives EAGAIN where a rename anywhere came between; under load that happens, and not so often in a row."""
 WALK = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
@@ -33,6 +35,8 @@ def open_inside(root: int, path: bytes, flags: int) -> int:
 @cache
 def best_opener() -> Opener:
     """What this kernel can do, found by trying. Some sandboxes answer EPERM for what they don't know."""
+    if not portable.LINUX:
+        return walk
     try:
         os.close(syscalls.openat2(-100, b"/", os.O_PATH, 0, WALK))  # AT_FDCWD
     except OSError:
@@ -63,21 +67,20 @@ def walk(root: int, path: bytes, flags: int) -> int:
                 continue
             if not todo and flags & os.O_NOFOLLOW:
                 return os.open(part, flags, dir_fd=came_through[-1])
-            found = os.open(part, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=came_through[-1])
-            came_through.append(found)
-            mode = os.fstat(found).st_mode
+            mode = os.stat(part, dir_fd=came_through[-1], follow_symlinks=False).st_mode
             if stat.S_ISLNK(mode):
                 links += 1
                 if links > LINKS:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fsdecode(path))
-                text = os.readlink(b"", dir_fd=found)
-                keep = 1 if text.startswith(b"/") else len(came_through) - 1
-                _close(came_through, keep)
+                text = os.readlink(part, dir_fd=came_through[-1])
+                _close(came_through, 1 if text.startswith(b"/") else len(came_through))
                 todo += _parts(text)[::-1]
-            elif todo and not stat.S_ISDIR(mode):
+            elif stat.S_ISDIR(mode):
+                came_through.append(os.open(part, portable.THROUGH | os.O_NOFOLLOW, dir_fd=came_through[-1]))
+            elif todo:
                 raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fsdecode(path))
-            elif not todo and not stat.S_ISDIR(mode):
-                return os.open(part, flags | os.O_NOFOLLOW, dir_fd=came_through[-2])
+            else:
+                return os.open(part, flags | os.O_NOFOLLOW, dir_fd=came_through[-1])
         return os.open(b".", flags, dir_fd=came_through[-1])
     finally:
         _close(came_through, 0)
@@ -95,13 +98,13 @@ def _close(descriptors: list[int], keep: int) -> None:
 def read_inside(root: Path, path: str, limit: int) -> bytes | None:
     """A regular file of a hostile tree; None where it has none at this path. Raises ErrorOccurred where it is over `limit` bytes.
 
-    What is there is looked at before it is opened: a device or a FIFO of that name is never touched.
+    What is there is looked at before it is read: a device or a FIFO of that name is never touched (on Linux), or never read.
     """
-    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = os.open(root, portable.THROUGH)
     try:
-        found = open_inside(directory, os.fsencode(path), os.O_PATH)
+        found = open_inside(directory, os.fsencode(path), portable.LOOK)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+        if error.errno in NO_FILE:
             return None
         raise
     finally:
@@ -109,7 +112,7 @@ def read_inside(root: Path, path: str, limit: int) -> bytes | None:
     try:
         if not stat.S_ISREG(os.fstat(found).st_mode):
             return None
-        with Path(f"/proc/self/fd/{found}").open("rb") as file:  # this very file, whatever its path leads to by now
+        with portable.reading(found) as file:  # this very file, whatever its path leads to by now
             content = file.read(limit + 1)
     finally:
         os.close(found)

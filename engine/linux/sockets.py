@@ -4,7 +4,9 @@ import os
 import socket
 from pathlib import Path
 
-LONGEST = 107
+from podlink.engine.linux import portable
+
+LONGEST = 107 if portable.LINUX else 103
 """Bytes of a path that a client can connect to as it is."""
 
 

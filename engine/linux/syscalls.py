@@ -14,10 +14,13 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 MS_RDONLY = 0x1
 MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_SLAVE = 0x80000
 MNT_DETACH = 0x2
 UMOUNT_NOFOLLOW = 0x8
 
 CLONE_FS = 0x200
+CLONE_NEWNS = 0x20000
 CLONE_NEWNET = 0x40000000
 CLONE_NEWUSER = 0x10000000
 
@@ -29,6 +32,8 @@ AT_EMPTY_PATH = 0x1000
 OPEN_TREE_CLONE = 0x1
 MOVE_MOUNT_F_EMPTY_PATH = 0x4
 MOUNT_ATTR_IDMAP = 0x100000
+
+SYS_PIDFD_GETFD = 438
 
 SYS_OPENAT2 = 437
 RESOLVE_NO_MAGICLINKS = 0x02
@@ -119,6 +124,13 @@ def openat2(directory: int, path: bytes, flags: int, mode: int = 0, resolve: int
     """openat2(2): open(2) that can be told how the path may be walked. ENOSYS before Linux 5.6."""
     how = struct.pack("=QQQ", flags | os.O_CLOEXEC, mode, resolve)
     return checked(libc.syscall(ctypes.c_long(SYS_OPENAT2), directory, path, how, ctypes.c_size_t(len(how))), path)
+
+
+def pidfd_getfd(process: int, descriptor: int) -> int:
+    """pidfd_getfd(2): a copy of another process's descriptor. process: what `os.pidfd_open` answered."""
+    copy = checked(libc.syscall(ctypes.c_long(SYS_PIDFD_GETFD), process, descriptor, ctypes.c_uint(0)))
+    os.set_inheritable(copy, False)
+    return copy
 
 
 def prctl(option: int, argument: int) -> None:

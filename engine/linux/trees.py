@@ -7,7 +7,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,51 +17,53 @@ GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
 """What opening says of what went away, or became something else, since its name was read."""
 
 
-def remove(name: str | bytes | Path, *, directory: int | None = None) -> None:
+Losing = Callable[[int | None, bytes, os.stat_result], object]
+"""Told of a file that is about to go: the directory that it is in, its name there, and what stat(2) says of it."""
+
+
+def remove(name: str | bytes | Path, *, directory: int | None = None, losing: Losing | None = None) -> None:
     """Remove a file, or a directory with all that is in it. What is gone already is no error; links are not followed.
 
     A tree is made flat as it goes: what a subdirectory holds is moved up to the top, so that no path is ever long.
     """
-    try:
-        os.unlink(name, dir_fd=directory)
+    if _unlinked(os.fsencode(name), directory, losing):
         return
-    except FileNotFoundError:
-        return
-    except (IsADirectoryError, PermissionError):  # POSIX lets unlink(2) of a directory say either
-        if not stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
-            raise
     top = _opened(os.fsencode(name), directory)
     try:
-        _empty(top)
+        _empty(top, losing)
     finally:
         os.close(top)
     with suppress(FileNotFoundError):
         os.rmdir(name, dir_fd=directory)
 
 
-def _empty(top: int) -> None:
+def _empty(top: int, losing: Losing | None) -> None:
     """Level by level: remove the files, then put each subdirectory's contents in its place."""
     while names := os.listdir(top):
         for name in map(os.fsencode, names):
-            if _unlinked(name, top):
+            if _unlinked(name, top, losing):
                 continue
             below = _opened(name, top)
             try:
                 for inner in map(os.fsencode, os.listdir(below)):
-                    if not _unlinked(inner, below):
+                    if not _unlinked(inner, below, losing):
                         _move_up(inner, below, top)
             finally:
                 os.close(below)
             os.rmdir(name, dir_fd=top)
 
 
-def _unlinked(name: bytes, directory: int) -> bool:
+def _unlinked(name: bytes, directory: int | None, losing: Losing | None) -> bool:
     """Whether it was no directory, and so is gone now."""
     try:
+        if losing:
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            if not stat.S_ISDIR(status.st_mode):
+                losing(directory, name, status)
         os.unlink(name, dir_fd=directory)
     except FileNotFoundError:
         return True
-    except (IsADirectoryError, PermissionError):
+    except (IsADirectoryError, PermissionError):  # POSIX lets unlink(2) of a directory say either
         if not stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
             raise
         return False

@@ -14,14 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from podlink.engine.linux import syscalls
+from podlink.engine.linux import mounts, syscalls
 
 Map = Sequence[tuple[int, int, int]]
 """Ranges: the first ID inside, the first outside, how many."""
 MOST_RANGES = 340
 """Lines that the kernel takes."""
-LOOKED_UP = (syscalls.libc.unshare, syscalls.libc.setns)
-"""What the child calls, found before it is there: the loader's lock may be held by another thread at the moment of the fork."""
 HIGHEST = 2**32 - 2
 """(uid_t) -1 is nobody: no range may reach it."""
 
@@ -61,9 +59,36 @@ def maps_of(namespace: Path) -> tuple[list[tuple[int, int, int]], list[tuple[int
         os.close(descriptor)
 
 
+def pin(uids: Map, gids: Map, place: Path) -> None:
+    """A new user namespace with these mappings, mounted at `place` so that it lives without a process. Raises OSError."""
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place.touch(mode=0o600)
+    with new(uids, gids) as descriptor:
+        mounts.bind(Path(f"/proc/self/fd/{descriptor}"), place)
+
+
+def pin_network(user: Path, place: Path) -> None:
+    """A new network namespace that belongs to the user namespace at `user`, mounted at `place`. Raises OSError.
+
+    Who has all rights in that one has them over this network: may show it in /sys, and set its settings.
+    """
+    descriptor = os.open(user, os.O_RDONLY | os.O_CLOEXEC)
+
+    def enter() -> None:
+        syscalls.setns(descriptor, syscalls.CLONE_NEWUSER)
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+
+    try:
+        with _child(enter) as pid:
+            mounts.bind(Path(f"/proc/{pid}/ns/net"), place)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def _child(enter: Callable[[], None]) -> Iterator[int]:
     """The PID of a child that has entered a namespace and stays in it until the block ends."""
+    _ = syscalls.libc.unshare, syscalls.libc.setns  # found now: another thread may hold the loader's lock at the fork
     told, tell = os.pipe2(os.O_CLOEXEC)
     stay, leave = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()

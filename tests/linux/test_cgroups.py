@@ -1,12 +1,12 @@
 """Control groups: on a real hierarchy where there is one, on a made-up tree where the files alone matter."""
 
 import os
-import secrets
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import own_cgroups
 import pytest
 
 from podlink.engine.linux import cgroups, proc
@@ -28,7 +28,7 @@ def root(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture
 def cgroup(root: Path) -> Iterator[str]:
     """A cgroup of our own, whose parent goes with it."""
-    parent = f"/podlink-test-cgroup-{secrets.token_hex(4)}"
+    parent = f"/{own_cgroups.new_parent()}"
     yield f"{parent}/inner"
     cgroups.thaw(parent, root)
     cgroups.kill_all(parent, root)
@@ -133,7 +133,7 @@ def test_the_figures_of_a_real_cgroup_are_read(root: Path, cgroup: str) -> None:
 
 @pytest.mark.skipif(cgroups.version() == 2, reason="limits by the files of version 1")
 def test_a_death_for_want_of_memory_is_seen() -> None:
-    cgroup = f"/podlink-test-cgroup-{secrets.token_hex(4)}"
+    cgroup = f"/{own_cgroups.new_parent()}"
     folder = cgroups.paths(cgroup)["memory"]
     folder.mkdir()
     try:
