@@ -8,6 +8,7 @@
     │ eth0 10.88.0.3/16 ────┼──────────┼─ pl77aa… ──┘                                 │
     └───────────────────────┘          └──────────────────────────────────────────────┘
 
-`driver.py` is what the engine asks, `wires.py` answers; `kernel.py` builds with pyroute2 (`links.py`) and nft (`rules.py`),
+`driver.py` is what the engine asks, `wires.py` answers; `kernel.py` builds with rtnetlink (`links.py`, by `netlink.py`) and nft
+(`rules.py`), has the kernel forget old connections (`conntrack.py`) and sees what differs from the books (`doctor.py`);
 `emulated.py` only pretends. By hand: `nft list table inet podlink`, `ip link show master podlink0`.
 """

@@ -11,17 +11,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from podlink.engine.oci.spec.values import Port
-from podlink.engine.state.networks import Lease, Network
+from podlink.engine.oci.spec.values import IDMaps, Port
+from podlink.engine.state.values import Lease, Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """mode: `bridge`, `none`, `host`, or the path of a namespace to join. network, ports: with `bridge`."""
+    """mode: `bridge`, `none`, `host`, or the path of a namespace to join. network, ports: with `bridge`.
+
+    users: the container's own user IDs, which its network is to belong to; userns: `private`, or the path of the user namespace
+    that has them.
+    """
 
     mode: str
     network: str = ""
     ports: tuple[Port, ...] = ()
+    users: IDMaps | None = None
+    userns: str = "private"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +35,14 @@ class Attachment:
     """namespace: `private` (a fresh one), `host`, or the path of one. lease: its addresses and ports, on a bridge.
 
     held: descriptors of sockets that are bound to the published ports, for the monitor to keep; `close` lets go of our copies.
+    user_namespace: the one that owns it, for the container to join; empty where that is left to the runtime.
     """
 
     namespace: str
     lease: Lease | None = None
     held: tuple[int, ...] = ()
     close: Callable[[], None] = lambda: None
+    user_namespace: str = ""
 
 
 class Wiring(Protocol):
@@ -61,16 +69,16 @@ class Wiring(Protocol):
         ...
 
     def reload(self) -> None:
-        """Set the rules anew, after somebody flushed them."""
+        """Set the rules anew, after somebody flushed them, and have bridges, addresses and devices whole."""
         ...
 
     def troubles(self) -> list[str]:
-        """Where state and host differ, a sentence each."""
+        """Where state and host differ, a sentence each, which says what to do."""
         ...
 
 
 class Held(Protocol):
-    """A port that is ours while this lives."""
+    """A port that is ours while this lives. fileno: -1 where no descriptor has to be kept open for it."""
 
     def fileno(self) -> int: ...
 
@@ -88,8 +96,13 @@ class Ground(Protocol):
         """Take a port of the host; for port 0, one that is free. Raises NetworkFailed naming who has it."""
         ...
 
-    def raise_network(self, network: Network) -> bool:
-        """Have the bridge, its addresses and its rules. False where the bridge of this name is not ours."""
+    def has_ipv6(self) -> bool:
+        """Whether a device that is made now can have an address of IPv6."""
+        ...
+
+    def raise_network(self, network: Network, leases: Callable[[], Sequence[Lease]]) -> bool:
+        """Have the bridge, its addresses and its rules: what is missing of them is made, with the ports of these leases.
+        False where the bridge of this name is not ours."""
         ...
 
     def lower_network(self, network: Network) -> None:
@@ -98,12 +111,16 @@ class Ground(Protocol):
 
     def is_up(self, network: Network) -> bool: ...
 
-    def connect(self, lease: Lease) -> str:
-        """A namespace with an interface on the bridge: its path."""
+    def user_namespace(self, container: str, users: IDMaps) -> str:
+        """A user namespace with these mappings, for the container to join and its network to belong to: its path."""
+        ...
+
+    def connect(self, lease: Lease, userns: str = "") -> str:
+        """A namespace with an interface on the bridge: its path. userns: the user namespace that is to own it."""
         ...
 
     def disconnect(self, container: str, lease: Lease | None) -> None:
-        """The inverse of `connect`; no lease: whatever is there of the container."""
+        """The inverse of `connect` and `user_namespace`; no lease: whatever is there of the container."""
         ...
 
     def known(self) -> list[str]:
@@ -111,7 +128,9 @@ class Ground(Protocol):
         ...
 
     def rules(self, network: Network, leases: Sequence[Lease]) -> None:
-        """Set the rules of a network and its containers anew."""
+        """Set the rules of a network and its containers anew, and complete bridge, addresses and devices."""
         ...
 
-    def troubles(self, networks: Sequence[Network], leases: Sequence[Lease]) -> list[str]: ...
+    def troubles(self, networks: Sequence[Network], leases: Sequence[Lease]) -> list[str]:
+        """What is missing and what is over, a sentence each, which says what to do."""
+        ...

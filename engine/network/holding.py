@@ -8,12 +8,15 @@ grants to one alone, stops (shutdown(2): the port stays bound), and then takes t
 """
 
 import errno
+import re
+import resource
 import socket
 from collections.abc import Sequence
 from dataclasses import replace
 
 from podlink.engine.errors import NetworkFailed
 from podlink.engine.linux import port_holder
+from podlink.engine.linux.port_holder import Place
 from podlink.engine.oci.spec.values import Port
 
 KINDS = {
@@ -21,6 +24,10 @@ KINDS = {
     "udp": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
     "sctp": (socket.SOCK_SEQPACKET, socket.IPPROTO_SCTP),
 }
+MONITOR = re.compile(r"(?P<runroot>.+)/containers/(?P<container>[0-9a-f]{64})/monitor\.lock")
+"""What the monitor of a container has open: it holds the container's ports, whichever root's it is."""
+ROOM = 200
+"""Descriptors that a process is to have left when it has bound its ports: for the rest of a start, and for other threads."""
 ATTEMPTS = 20
 """How often a free port of IPv4 may turn out to be taken in IPv6."""
 
@@ -40,7 +47,7 @@ def hold(port: Port, ipv6: bool) -> tuple[Port, Sequence[socket.socket]]:
         except OSError as error:
             _close(made)
             if error.errno != errno.EADDRINUSE or not left:
-                raise _refusal(port, number, error) from error
+                raise refusal(port, error, Place(port.protocol, address, number)) from error
         except BaseException:
             _close(made)
             raise
@@ -67,19 +74,40 @@ def _bound(address: str, number: int, protocol: str) -> list[socket.socket]:
             made.listen(1)
             made.shutdown(socket.SHUT_RD)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        have_room(made.fileno())
     except BaseException:
         made.close()
         raise
     return [made]
 
 
-def _refusal(port: Port, number: int, error: OSError) -> NetworkFailed:
-    if error.errno == errno.EADDRINUSE:
-        holder = port_holder.holder(port.protocol, number) or "somebody on this host"
+def have_room(descriptor: int) -> None:
+    """Where a descriptor of such a number leaves little room, let this process open all the files that it may: getrlimit(2).
+    Numbers are given from below, so the highest tells how many there are."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptor > soft - ROOM and soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def refusal(port: Port, error: OSError, place: Place | None = None) -> NetworkFailed:
+    """In words that help. place: what could not be bound to."""
+    if error.errno == errno.EADDRINUSE and place:
+        holder = _monitor(place) or port_holder.holder(place) or "somebody on this host"
         return NetworkFailed(f"port {port} is taken by {holder}; end that, or publish another port")
+    if error.errno == errno.EMFILE:
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return NetworkFailed(
+            f"port {port}: this process may open {most} files (RLIMIT_NOFILE), and a port takes two; publish fewer, or raise that"
+        )
     if error.errno == errno.EADDRNOTAVAIL:
         return NetworkFailed(f"port {port}: {port.host_ip} is no address of this host")
     return NetworkFailed(f"port {port}: {(error.strerror or str(error)).lower()}")
+
+
+def _monitor(place: Place) -> str:
+    if found := port_holder.marked(place, MONITOR):
+        return f"container {found['container'][:12]} of the podlink with run directory {found['runroot']}"
+    return ""
 
 
 def _close(made: list[socket.socket]) -> None:

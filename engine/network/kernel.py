@@ -1,106 +1,155 @@
 """The ground of a real host: namespaces below the run directory, devices by netlink, rules by nft(8).
 
     runroot/netns/ID     the namespace of a container, a bind mount of nsfs: it is there before the container's init and after
+    runroot/userns/ID    the user namespace that owns it, of a container that has user IDs of its own
 
 nft is run as a process: 5 ms for a container's ports, none for a container without. It is atomic: a script is one transaction.
 """
 
+import fcntl
+import os
 import shutil
 import subprocess
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import astuple
 from pathlib import Path
 
 from podlink.engine import trace
 from podlink.engine.errors import NetworkFailed
 from podlink.engine.linux import mounts
-from podlink.engine.network import holding, links, rules
+from podlink.engine.linux import userns as namespaces
+from podlink.engine.network import conntrack, doctor, holding, links, rules, settings
 from podlink.engine.network.driver import Held
-from podlink.engine.oci.spec.values import Port
-from podlink.engine.state.networks import Lease, Network
+from podlink.engine.network.generation import generation
+from podlink.engine.network.netlink import Netlink
+from podlink.engine.network.rules import Seen
+from podlink.engine.oci.spec.values import IDMaps, Port
+from podlink.engine.state.values import Lease, Network
 
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class KernelGround:
-    """owner: whose bridges are ours, told by their alias."""
+    """owner: whose bridges are ours, told by their mark."""
 
     def __init__(self, runroot: Path, table: str, owner: str) -> None:
-        self._folder = runroot / "netns"
+        self._folder, self._users = runroot / "netns", runroot / "userns"
         self._table, self._owner = table, owner
+        self._whole: dict[str, int] = {}
+        """In which generation of the host's rules those of a bridge were seen to be whole."""
 
     def ranges_in_use(self) -> list[str]:
         return links.ranges_in_use()
 
     def hold(self, port: Port) -> tuple[Port, Sequence[Held]]:
-        return holding.hold(port, links.has_ipv6())
+        try:
+            ipv6 = settings.has_ipv6()
+        except OSError as error:  # no descriptor is left
+            raise holding.refusal(port, error) from error
+        return holding.hold(port, ipv6)
+
+    def has_ipv6(self) -> bool:
+        return settings.has_ipv6()
 
     def is_up(self, network: Network) -> bool:
-        with links.netlink() as route:
-            link = links.find(route, network.bridge)
-            return link is not None and link.get_attr("IFLA_IFALIAS") == self._owner
+        with Netlink() as kernel:
+            link = links.find(kernel, network.bridge)
+            return link is not None and links.is_of(link, self._owner)
 
-    def raise_network(self, network: Network) -> bool:
+    def raise_network(self, network: Network, leases: Callable[[], Sequence[Lease]]) -> bool:
         nft = self._nft()
-        if self.is_up(network):
-            return True
         if not links.raise_bridge(network, self._owner):
             return False
-        try:
-            links.forward(network.bridge)
-            self._change(rules.network_rules(self._table, network), nft)
-        except BaseException:
-            links.remove_link(network.bridge, self._owner)
-            raise
+        self._complete(network, leases, nft)
         return True
 
+    def _complete(self, network: Network, leases: Callable[[], Sequence[Lease]], nft: str) -> None:
+        """Set the rules anew where any is missing. While nobody has changed a rule of the host, none is."""
+        now = generation()
+        if now and self._whole.get(network.bridge) == now:
+            return
+        with _alone():
+            if rules.lacking(network, self._seen("--terse")):
+                self._change(rules.network_rules(self._table, network, leases()), nft)
+            else:
+                self._whole[network.bridge] = now
+
     def lower_network(self, network: Network) -> None:
-        if self._has_rules(network):
-            self._change(rules.removed_network(self._table, network))
-            self._drop_table_if_empty()
+        self._whole.pop(network.bridge, None)
+        with _alone():
+            if rules.left_of(network, self._seen("--terse")):
+                self._change(rules.removed_network(self._table, network))
+                if self._seen("--terse") == Seen():
+                    self._change(f"delete table inet {self._table}\n")
         links.remove_link(network.bridge, self._owner)
 
     def rules(self, network: Network, leases: Sequence[Lease]) -> None:
-        links.forward(network.bridge)
-        self._change(rules.network_rules(self._table, network, leases))
+        if not links.raise_bridge(network, self._owner, anew=True):
+            raise NetworkFailed(
+                f"network {network.name}: its bridge {network.bridge} is somebody else's now; stop its containers, or remove that"
+            )
+        with _alone():
+            self._change(rules.network_rules(self._table, network, leases))
+        devices = links.devices(self._owner)
+        for lease in leases:
+            device, bridge = devices.get(links.host_side(lease.container)), devices[network.bridge]
+            place = self._folder / lease.container
+            if links.is_namespace(place) and links.amiss(device, lease, bridge):
+                links.connect(lease, place)
 
-    def connect(self, lease: Lease) -> str:
+    def user_namespace(self, container: str, users: IDMaps) -> str:
+        place = self._users / container
+        if not links.is_namespace(place):
+            namespaces.pin([astuple(each) for each in users.uids], [astuple(each) for each in users.gids], place)
+        return str(place)
+
+    def connect(self, lease: Lease, userns: str = "") -> str:
         place = self._folder / lease.container
-        links.connect(lease, place)
+        links.connect(lease, place, userns)
         if lease.ports:
             self._change(rules.added(self._table, lease))
+            conntrack.forget(lease)
         return str(place)
 
     def disconnect(self, container: str, lease: Lease | None) -> None:
         if lease and lease.ports:
-            with suppress(NetworkFailed):  # never added, or flushed by somebody: each is then tried by itself
-                self._change(rules.dropped(self._table, lease))
-                lease = None
-            for line in rules.dropped(self._table, lease).splitlines() if lease else ():
+            self._drop_ports(lease)
+            conntrack.forget(lease)
+        links.remove_link(links.host_side(container))
+        for place in (self._folder / container, self._users / container):
+            if place.exists():
+                mounts.unmount(place)
+                place.unlink()
+
+    def _drop_ports(self, lease: Lease) -> None:
+        script = rules.dropped(self._table, lease)
+        try:
+            self._change(script)
+        except NetworkFailed:  # never added, or flushed by somebody: each by itself
+            for line in script.splitlines():
                 with suppress(NetworkFailed):
                     self._change(line + "\n")
-        links.remove_link(links.host_side(container))
-        place = self._folder / container
-        mounts.unmount(place)
-        place.unlink(missing_ok=True)
 
     def known(self) -> list[str]:
-        return sorted(path.name for path in self._folder.iterdir()) if self._folder.is_dir() else []
+        return sorted({path.name for folder in (self._folder, self._users) if folder.is_dir() for path in folder.iterdir()})
 
     def troubles(self, networks: Sequence[Network], leases: Sequence[Lease]) -> list[str]:
-        found = []
-        used = {lease.network.name for lease in leases}
-        for network in networks:
-            if network.name in used and not self.is_up(network):
-                found.append(f"network {network.name} is in use and its bridge {network.bridge} is gone; stop its containers")
-            elif network.name in used and not self._has_rules(network):
-                found.append(f"network {network.name} has lost its rules; run podlink network reload")
-        with links.netlink() as route:
-            for lease in leases:
-                if links.find(route, links.host_side(lease.container)) is None:
-                    found.append(f"container {lease.container[:12]} has a lease and no device; stop it")
-        held = {lease.container for lease in leases}
-        return found + [f"container {each[:12]} has a namespace and no lease" for each in self.known() if each not in held]
+        known = self.known()
+        with Netlink() as kernel:
+            mtu = links.uplink_mtu(kernel)
+        found = doctor.Found(
+            table=self._table,
+            owner=self._owner,
+            mtu=mtu,
+            devices=links.devices(self._owner),
+            seen=self._seen(),
+            ipv6=settings.has_ipv6(),
+            amiss={network.bridge: settings.amiss(network.bridge) for network in networks},
+            namespaces=known,
+            mounted=[each for each in known if links.is_namespace(self._folder / each)],
+        )
+        return list(doctor.troubles(networks, leases, found))
 
     def _nft(self) -> str:
         if found := shutil.which("nft", path=SEARCH_PATH):
@@ -108,27 +157,40 @@ class KernelGround:
         raise NetworkFailed(f"nft was not found in {SEARCH_PATH}; install it: apt install nftables, or say net_mode none or host")
 
     def _change(self, script: str, nft: str = "") -> None:
+        before = generation()
         done = self._run(nft or self._nft(), "-f", "-", script=script)
         if done.returncode != 0:
             raise NetworkFailed(
-                f"nft refused the rules: {done.stderr.strip().splitlines()[0] if done.stderr.strip() else 'no word'}"
+                f"nft refused the rules: {done.stderr.strip().splitlines()[0] if done.stderr.strip() else 'no word'};"
+                f" podlink network check says where rules and containers differ"
             )
-        for line in script.splitlines():
-            trace.ran("nft", line.strip())
+        trace.ran("nft", script.strip())
+        if generation() == before + 1:  # this change, and nobody else's: what was whole is
+            self._whole.update({bridge: before + 1 for bridge, seen in list(self._whole.items()) if seen == before})
 
-    def _has_rules(self, network: Network) -> bool:
+    def _seen(self, *options: str) -> Seen:
+        """What is in our table; nothing where there is none, or no nft. `--terse` leaves out the elements of maps."""
         if not shutil.which("nft", path=SEARCH_PATH):
-            return False
-        listed = self._run(self._nft(), "list", "chain", "inet", self._table, f"{network.bridge}-out")
-        return listed.returncode == 0 and "masquerade" in listed.stdout
-
-    def _drop_table_if_empty(self) -> None:
-        listed = self._run(self._nft(), "list", "table", "inet", self._table)
-        if "chain" not in listed.stdout:
-            with suppress(NetworkFailed):  # another root's network came in between
-                self._change(f"delete table inet {self._table}\n")
+            return Seen()
+        listed = self._run(self._nft(), "--json", *options, "list", "table", "inet", self._table)
+        return rules.seen(listed.stdout if listed.returncode == 0 else "")
 
     def _run(self, *argv: str, script: str = "") -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             argv, input=script, capture_output=True, text=True, cwd="/", env={"PATH": SEARCH_PATH, "LC_ALL": "C"}
         )
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep every other engine of this network namespace from its tables, whichever root it has: flock(2) on the namespace itself.
+
+    A table is deleted with all that is in it. Between the look that finds it empty and the deletion, another root's network might
+    come into it.
+    """
+    namespace = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(namespace, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(namespace)

@@ -1,13 +1,12 @@
 """An engine on runc in a namespace of its own, and a world around it."""
 
 import itertools
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import own_cgroups
 import pytest
 import world
 
@@ -20,7 +19,7 @@ counter = itertools.count()
 
 @dataclass
 class Site:
-    """An engine with an image `small`, in which httpd answers with the container's host name."""
+    """An engine with an image `small`, in which httpd answers with its host name. A test may close it and open another."""
 
     engine: Engine
     config: Config
@@ -81,21 +80,18 @@ def outside() -> Iterator[world.Place]:
 @pytest.fixture
 def site(tmp_path: Path, busybox_tar: Path, outside: world.Place) -> Iterator[Site]:
     """Whoever asks for it is marked with what it needs. It leaves no device, rule, namespace or lease."""
-    config = Config(
-        root=tmp_path / "root", runroot=tmp_path / "run", cgroup_parent=f"podlink-test-{os.getpid()}-net{next(counter)}"
-    )
-    with Engine.open(config) as engine:
-        engine.images.import_image(str(busybox_tar), "small", changes=["CMD=/bin/sh"])
-        made = Site(engine, config)
+    config = Config(root=tmp_path / "root", runroot=tmp_path / "run", cgroup_parent=own_cgroups.new_parent())
+    made = Site(Engine.open(config), config)
+    try:
+        made.engine.images.import_image(str(busybox_tar), "small", changes=["CMD=/bin/sh"])
         try:
             yield made
         finally:
             made.clear()
-        assert world.links() == set() and engine.networks.troubles() == []
+        assert world.links() == set() and made.engine.networks.troubles() == []
         assert "podlink" not in world.ruleset()
-        assert list((config.runroot / "netns").glob("*")) == []
-        assert engine.host.state.networks.leases() == []
-    for folder in Path("/sys/fs/cgroup").glob(f"*/{config.cgroup_parent}"):
-        shutil.rmtree(folder, ignore_errors=True)
-        for path in sorted([folder, *folder.rglob("*/")], reverse=True):
-            path.rmdir() if path.exists() else None
+        assert [*(config.runroot / "netns").glob("*"), *(config.runroot / "userns").glob("*")] == []
+        assert made.engine.host.state.networks.leases() == []
+    finally:
+        made.engine.close()
+    own_cgroups.remove_cgroups(config.cgroup_parent)

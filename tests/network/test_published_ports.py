@@ -1,5 +1,6 @@
 """A published port, from everywhere that it is to be reached from, by packets of a real kernel."""
 
+import json
 import socket
 from typing import Any
 
@@ -38,6 +39,16 @@ def test_datagrams_are_led_on_too(site: Any, outside: world.Place) -> None:
         assert world.HERE.ask(world.HOST, 5353) == "echo of hello"
 
 
+@pytest.mark.needs("sctp")
+def test_messages_of_sctp_are_led_on_too(site: Any, outside: world.Place) -> None:
+    server = site.run("sleep", "1000", publish=["9090:90/sctp"])
+    with site.place(server).serving(world.SPOKEN, "90"):
+        for place in (outside, world.HERE, site.place(site.run("sleep", "1000"))):
+            assert place.python(world.HEARD, world.HOST, "9090") == "hello by sctp"
+    with socket.socket(socket.AF_INET, *KINDS["sctp"]) as other, pytest.raises(OSError, match="Address already in use"):
+        other.bind(("0.0.0.0", 9090))
+
+
 def test_what_goes_out_has_the_hosts_address(site: Any, outside: world.Place) -> None:
     client = site.run("sleep", "1000")
     with outside.serving(world.PEER):
@@ -65,6 +76,33 @@ def test_nobody_outside_gets_at_what_listens_on_the_hosts_loopback(site: Any, ou
         world.until(lambda: True)
         script = "import socket; s = socket.socket(); s.settimeout(1); s.connect(('127.0.0.1', 8000))"
         assert "Error" in inside.fails(inside.python, script)
+
+
+def test_what_is_published_on_loopback_is_not_led_on_from_outside(site: Any, outside: world.Place) -> None:
+    """Not even on a host whose administrator has set route_localnet for all devices, as Kubernetes does."""
+    site.serve(hostname="local", publish=["127.0.0.1:8080:80"])
+    knock = "import socket; s = socket.socket(); s.settimeout(1); s.connect(('127.0.0.1', 8080))"
+    setting = "net.ipv4.conf.all.route_localnet"
+    try:
+        for place in (world.HERE, outside):
+            place.run("sysctl", "-qw", f"{setting}=1")
+        outside.run("ip", "addr", "del", "127.0.0.1/8", "dev", "lo")
+        outside.run("ip", "route", "add", "127.0.0.1/32", "via", world.HOST, "dev", "up1")
+        assert "Error" in outside.fails(outside.python, knock)
+        world.HERE.run("nft", "delete", "rule", "inet", "podlink", "podlink0-in", "handle", first_rule("podlink0-in"))
+        assert outside.python(knock) == "", "it is the rule that keeps them out"
+        assert world.HERE.get("127.0.0.1", 8080) == "local\n"
+    finally:
+        outside.run("ip", "route", "del", "127.0.0.1/32")
+        outside.run("ip", "addr", "add", "127.0.0.1/8", "dev", "lo")
+        for place in (world.HERE, outside):
+            place.run("sysctl", "-qw", f"{setting}=0")
+
+
+def first_rule(chain: str) -> str:
+    """The handle of the first rule of a chain of ours."""
+    listed = json.loads(world.HERE.run("nft", "-j", "-a", "list", "chain", "inet", "podlink", chain))["nftables"]
+    return str(next(each["rule"]["handle"] for each in listed if "rule" in each))
 
 
 def test_a_port_that_is_ours_can_not_be_taken_and_is_free_again_after(site: Any) -> None:
@@ -101,9 +139,9 @@ def test_a_taken_port_is_refused_with_its_holders_name_and_nothing_starts(site: 
 
 
 def test_a_port_of_another_container_is_refused_with_that_ones_name(site: Any) -> None:
-    holder = site.run("sleep", "1000", publish=["8080:80"])
+    holder = site.run("sleep", "1000", name="holder", publish=["8080:80"])
     container = site.create("true", publish=["9090:90", "127.0.0.1:8080:80"])
-    with pytest.raises(NetworkFailed, match=f"is published by container {holder.id[:12]}; stop that one"):
+    with pytest.raises(NetworkFailed, match=rf"is published by container {holder.id[:12]}; stop that one \(holder\) or"):
         container.start()
     with socket.socket() as other:
         other.bind(("", 9090))  # the one before it was let go

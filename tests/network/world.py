@@ -15,6 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from patience import patience
+
+from podlink.engine.config import Config
+
 HOST, HOST6 = "192.0.2.1", "2001:db8::1"
 OUTSIDE, OUTSIDE6 = "192.0.2.2", "2001:db8::2"
 MTU = 1400
@@ -40,6 +44,24 @@ client = socket.socket(family, socket.SOCK_DGRAM)
 client.settimeout(5)
 client.connect((sys.argv[1], int(sys.argv[2])))
 client.send(b"hello")
+print(client.recv(4096).decode(), end="")
+"""
+SPOKEN = """
+import socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP)
+server.bind(("0.0.0.0", int(sys.argv[1])))
+server.listen()
+print("ready", flush=True)
+while True:
+    client, _ = server.accept()
+    client.send(b"hello by sctp")
+    client.close()
+"""
+HEARD = """
+import socket, sys
+client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP)
+client.settimeout(5)
+client.connect((sys.argv[1], int(sys.argv[2])))
 print(client.recv(4096).decode(), end="")
 """
 PEER = """
@@ -69,7 +91,7 @@ class Place:
         return ["nsenter", "-t", str(self.pid), "-n", *words] if self.pid else list(words)
 
     def run(self, *words: str) -> str:
-        done = subprocess.run(self.argv(*words), capture_output=True, text=True, timeout=20)
+        done = subprocess.run(self.argv(*words), capture_output=True, text=True, timeout=patience(20))
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
 
@@ -147,8 +169,14 @@ def ruleset() -> str:
     return HERE.run("nft", "list", "ruleset")
 
 
-def until(true: Callable[[], Any], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
+def mounted(config: Config) -> list[str]:
+    """What is mounted below the folders of an engine."""
+    places = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return sorted(each for each in places if each.startswith((str(config.root), str(config.runroot))))
+
+
+def until(true: Callable[[], Any], seconds: float = 10, explain: Callable[[], object] = lambda: "it did not come") -> None:
+    deadline = time.monotonic() + patience(seconds)
     while not true():
-        assert time.monotonic() < deadline, "it did not come"
+        assert time.monotonic() < deadline, explain()
         time.sleep(0.01)
