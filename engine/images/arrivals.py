@@ -17,9 +17,10 @@ from typing import BinaryIO
 
 from podlink.engine.errors import EngineError, InvalidArchive, RegistryFailed
 from podlink.engine.images.together import Stop
-from podlink.engine.images.transports.base import Readable, Source
+from podlink.engine.images.transports.base import Source
 from podlink.engine.oci.distribution import web
 from podlink.engine.oci.image.manifest import Descriptor
+from podlink.engine.oci.readable import Readable
 from podlink.engine.storage.content import Writer
 
 PIECE = 256 * 1024
@@ -29,10 +30,12 @@ Progress = Callable[[Descriptor, int], None]
 
 
 class Arrival:
-    """One blob: a thread fetches it, others read it."""
+    """One blob: a thread fetches it, others read it. begin: opens the file that it goes into, once it is its turn."""
 
-    def __init__(self, descriptor: Descriptor, writer: Writer, stop: Stop) -> None:
-        self.descriptor, self.writer = descriptor, writer
+    def __init__(self, descriptor: Descriptor, begin: Callable[[], Writer], stop: Stop) -> None:
+        self.descriptor = descriptor
+        self._begin = begin
+        self._writer: Writer | None = None
         self._stop = stop
         self._changed = Condition()
         self._whole = False
@@ -41,7 +44,9 @@ class Arrival:
     def fetch(self, source: Source, progress: Progress) -> None:
         """Bring it in, all of it and nothing else; a failure stops all that is under way."""
         try:
+            self._writer = self._begin()
             self._fetch(source, progress)
+            self._writer.close()
         except BaseException as trouble:
             self._stop.stop(trouble)
             raise
@@ -53,12 +58,23 @@ class Arrival:
 
     def open(self) -> BinaryIO:
         """The blob from its beginning."""
-        return io.BufferedReader(_Follower(self, self.writer.reader()), PIECE)
+        return io.BufferedReader(_Follower(self), PIECE)
+
+    @property
+    def writer(self) -> Writer:
+        """Where it goes, or went: it has begun."""
+        assert self._writer
+        return self._writer
+
+    def discard(self) -> None:
+        """Forget what has come of it. Again, or after it was kept, is no error."""
+        if self._writer:
+            self._writer.discard()
 
     def wait_beyond(self, size: int) -> bool:
         """Wait until there is more than so much of it; false when it is whole with that. Raises why there won't be more."""
         with self._changed:
-            while self.writer.size <= size and not self._whole:
+            while not self._whole and (self._writer is None or self._writer.size <= size):
                 self._stop.check()
                 self._changed.wait()
         return self.writer.size > size
@@ -106,8 +122,9 @@ class Arrival:
 class _Follower(io.RawIOBase):
     """A blob as far as it has come."""
 
-    def __init__(self, arrival: Arrival, file: BinaryIO) -> None:
-        self._arrival, self._file = arrival, file
+    def __init__(self, arrival: Arrival) -> None:
+        self._arrival = arrival
+        self._file: BinaryIO | None = None
         self._size = 0
 
     def readable(self) -> bool:
@@ -116,11 +133,13 @@ class _Follower(io.RawIOBase):
     def readinto(self, buffer: "memoryview | bytearray", /) -> int:  # type: ignore[override]
         if not self._arrival.wait_beyond(self._size):
             return 0
+        self._file = self._file or self._arrival.writer.reader()
         data = self._file.read(len(buffer))
         self._size += len(data)
         buffer[: len(data)] = data
         return len(data)
 
     def close(self) -> None:
-        self._file.close()
+        if self._file:
+            self._file.close()
         super().close()

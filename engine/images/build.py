@@ -4,9 +4,10 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
-from podlink.engine.errors import InvalidRequest
+from podlink.engine.errors import InvalidArchive, InvalidRequest
 from podlink.engine.host import Host
 from podlink.engine.images.import_ import describe
 from podlink.engine.images.stack import stack
@@ -17,7 +18,15 @@ from podlink.engine.oci.reference import localized
 
 EXECUTABLE = 0o755
 FOLDERS = ("dev", "etc", "proc", "root", "run", "sys", "tmp")
-FILES = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
+BUSYBOX = "/bin/busybox"
+FILES = {
+    BUSYBOX: b"",
+    "/etc/group": b"root:x:0:\nnobody:x:65534:\n",
+    "/etc/hostname": b"",
+    "/etc/hosts": b"",
+    "/etc/passwd": b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+    "/etc/resolv.conf": b"",
+}
 """What an image with a userland has beside it: the places where a runtime mounts what every container gets, and a few more."""
 
 
@@ -35,25 +44,49 @@ def build_from(
     userland: with a shell and the everyday commands, which the emulator has and no other runtime. Raises InvalidRequest.
     """
     names = [localized(new_tag(name))] if name else []
-    execution = Execution.read(document.read(json.dumps(dict(config or {})).encode(), "config"))
-    everything = {**(_userland(host) if userland else {}), **files}
-    stream = io.BytesIO(_archive(everything, FOLDERS if userland else ()))
+    execution = _execution(config or {})
+    checked = _checked(files)
+    links = [path for path in _programs(host) if path not in checked] if userland else []
+    stream = io.BytesIO(_archive({**(FILES if userland else {}), **checked}, FOLDERS if userland else (), links))
     message = "built from a mapping"
     return stack(host, (), stream, media_types.LAYER_TAR, lambda diff_id: describe(host, diff_id, execution, message), names)
 
 
-def _userland(host: Host) -> dict[str, bytes]:
-    """An empty file for each program that the runtime has of its own: the runtime stands in for what it finds there."""
+def _programs(host: Host) -> list[str]:
+    """The paths of the programs that the runtime has of its own: it stands in for what it finds there."""
     programs = getattr(host.runtime, "programs", None)
     if programs is None:
         raise InvalidRequest(
             f"userland: {host.runtime.name} runs what is in the files, so an image for it brings its own programs"
         )
-    return dict.fromkeys((*FILES, *(f"/bin/{program}" for program in programs if "/" not in program)), b"")
+    return [f"/bin/{name}" for name in programs.names() if f"/bin/{name}" != BUSYBOX]
 
 
-def _archive(files: Mapping[str, bytes | str], folders: Sequence[str]) -> bytes:
-    """The same bytes for the same files, whenever they are made: so the same image has the same layer."""
+def _execution(config: Mapping[str, Any]) -> Execution:
+    """Raises InvalidRequest, naming the key, for one that the specification does not have, or that has another type there."""
+    known = Execution().fields()
+    if unknown := [key for key in config if key not in known]:
+        raise InvalidRequest(f"config: {unknown[0]!r} is none of {', '.join(sorted(known))}")
+    try:
+        return Execution.read(document.read(json.dumps(dict(config)).encode(), "config"))
+    except (InvalidArchive, TypeError) as trouble:
+        raise InvalidRequest(str(trouble)) from None
+
+
+def _checked(files: Mapping[str, bytes | str]) -> Mapping[str, bytes]:
+    """What each path is to hold. Raises InvalidRequest for what is no path, or no content, and for a file below another."""
+    for path, content in files.items():
+        if not isinstance(path, str) or not path.startswith("/") or path.endswith("/") or ".." in path.split("/"):
+            raise InvalidRequest(f"files: {path!r} is not the absolute path of a file")
+        if not isinstance(content, bytes | str):
+            raise InvalidRequest(f"files: {path} is to hold bytes or a str, not {content!r}")
+        if above := next((str(each) for each in PurePosixPath(path).parents if str(each) in files), ""):
+            raise InvalidRequest(f"files: {path} can't lie below {above}, which is a file")
+    return {path: content.encode() if isinstance(content, str) else content for path, content in files.items()}
+
+
+def _archive(files: Mapping[str, bytes], folders: Sequence[str], links: Sequence[str]) -> bytes:
+    """The same bytes for the same files, whenever they are made: so the same image has the same layer. links: to busybox."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name in folders:
@@ -61,10 +94,11 @@ def _archive(files: Mapping[str, bytes | str], folders: Sequence[str]) -> bytes:
             entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else EXECUTABLE
             tar.addfile(entry)
         for path, content in sorted(files.items()):
-            if not path.startswith("/") or path.endswith("/"):
-                raise InvalidRequest(f"files: {path!r} is not the absolute path of a file")
-            data = content.encode() if isinstance(content, str) else content
             info = tarfile.TarInfo(path.lstrip("/"))
-            info.size, info.mode = len(data), EXECUTABLE
-            tar.addfile(info, io.BytesIO(data))
+            info.size, info.mode = len(content), EXECUTABLE
+            tar.addfile(info, io.BytesIO(content))
+        for path in sorted(links):
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.type, entry.linkname = tarfile.SYMTYPE, BUSYBOX
+            tar.addfile(entry)
     return buffer.getvalue()

@@ -12,7 +12,7 @@ from podlink.engine.errors import EngineError
 from podlink.engine.host import Host
 from podlink.engine.images import LOCK
 from podlink.engine.oci.digest import Digest
-from podlink.engine.state.images import Layer
+from podlink.engine.state.values import Layer
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 def collect(host: Host) -> None:
     """Remove all garbage, that of crashed stagings too. What can't be removed is told in the log and stays for the next time."""
     with host.state.locks.hold(LOCK):
-        _try("unfinished layers", host.storage.sweep)
-        _try("unfinished blobs", host.content.sweep)
+        _try(host, "unfinished layers", host.storage.sweep)
+        _try(host, "unfinished blobs", host.content.sweep)
         needed = host.state.images.all_layers()
         layers, _ = host.storage.known()
         _remove_layers(host, set(layers) - {layer.chain for layer in needed})
@@ -39,17 +39,18 @@ def drop(host: Host, layers: Iterable[Layer]) -> None:
 
 def _remove_layers(host: Host, chains: Iterable[str]) -> None:
     for chain in chains:
-        _try(f"layer {chain[:12]}", partial(host.storage.remove, chain))
+        _try(host, f"layer {chain[:12]}", partial(host.storage.remove, chain))
 
 
 def _remove_blobs(host: Host, digests: Iterable[Digest]) -> None:
     for digest in digests:
-        _try(f"blob {digest}", partial(host.content.remove, digest))
+        _try(host, f"blob {digest}", partial(host.content.remove, digest))
 
 
-def _try(what: str, removal: Callable[[], None]) -> None:
+def _try(host: Host, what: str, removal: Callable[[], None]) -> None:
     """The image is gone already, and its garbage may stay a while: no reason to fail what was asked."""
     try:
         removal()
+        host.arrears.soon()
     except (EngineError, OSError) as trouble:
         log.warning("%s can't be removed and stays until the engine is opened again: %s", what, trouble)

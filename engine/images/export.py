@@ -8,6 +8,7 @@ from podlink.engine.host import Host
 from podlink.engine.images.arrivals import Progress
 from podlink.engine.images.lookup import find
 from podlink.engine.images.push import send
+from podlink.engine.images.registries.surroundings import around
 from podlink.engine.images.transports.base import TRANSPORTS, WANTED, parse_place
 from podlink.engine.images.transports.places import Wishes
 
@@ -37,5 +38,6 @@ def export_image(
     names = tuple(tags)
     if place.transport == ARCHIVE and not place.name and not tags and found.name:
         names = (found.name,)
-    send(host, found.image, place, Wishes(compress=compress, names=names), progress, cancel)
+    wishes = Wishes(compress=compress, names=names, surroundings=around(host))
+    send(host, found.image, place, wishes, progress, cancel)
     return found.image.id

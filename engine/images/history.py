@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from podlink.engine.host import Host
 from podlink.engine.images.lookup import find_image
 from podlink.engine.oci.image.config import History, ImageConfig
-from podlink.engine.state.images import Image
+from podlink.engine.state.values import Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

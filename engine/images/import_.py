@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from podlink.engine.cancel import NEVER, Cancel
 from podlink.engine.errors import InvalidArchive, StorageFailed
 from podlink.engine.host import Host
-from podlink.engine.images.source import kept, opened
+from podlink.engine.images.source import kept, opened, shown
 from podlink.engine.images.stack import stack
 from podlink.engine.images.tag import new_tag
 from podlink.engine.oci.digest import Digest
@@ -20,6 +20,7 @@ from podlink.engine.oci.image import platforms
 from podlink.engine.oci.image.changes import apply_changes
 from podlink.engine.oci.image.config import Execution, History, ImageConfig
 from podlink.engine.oci.reference import normalize
+from podlink.engine.storage.durable import refusals
 
 
 def import_image(
@@ -31,23 +32,22 @@ def import_image(
 
     reference: the image's name, made full as `alpine` to `docker.io/library/alpine:latest`; empty for none. message: the comment
     of its one history entry. changes: see `oci.image.changes`. Raises InvalidRequest, InvalidArchive, RegistryFailed,
-    StorageFailed.
+    StorageFailed, Cancelled.
     """
     names = [normalize(new_tag(reference))] if reference else []
     execution = apply_changes(Execution(), changes)
+    what = f"import of {shown(source)}"
     try:
-        with opened(source, cancel) as file:
+        with opened(source, cancel) as file, refusals(str(host.config.root)):
             stream, media_type = kept(file)
             return stack(host, (), stream, media_type, lambda diff_id: describe(host, diff_id, execution, message), names)
-    except OSError as trouble:
-        raise StorageFailed(f"import of {source}: {trouble.strerror or trouble}") from trouble
-    except InvalidArchive as trouble:
-        raise InvalidArchive(f"import of {source}: {trouble.reason}") from None
+    except (InvalidArchive, StorageFailed) as trouble:
+        raise type(trouble)(f"{what}: {trouble.reason}") from trouble
 
 
 def describe(host: Host, diff_id: Digest, execution: Execution, message: str) -> ImageConfig:
     """The configuration of an image of this one layer, made here and now."""
-    now = host.now()
+    now = host.clock.now()
     step = History(created=now, created_by=f"/bin/sh -c #(nop) ADD file:{diff_id.hex} in /", comment=message)
     return ImageConfig(
         architecture=platforms.architecture_of(host.facts.architecture),

@@ -1,15 +1,14 @@
 """InspectImage: all that is known of one image, under the keys of the original service."""
 
-from typing import Any
-
 from podlink.engine.host import Host
+from podlink.engine.images.inspected import InspectedImage
 from podlink.engine.images.lookup import find_image, repo_digests
 from podlink.engine.oci.image import times
 from podlink.engine.oci.image.config import ImageConfig
 from podlink.engine.oci.image.manifest import Manifest
 
 
-def inspect_image(host: Host, name: str) -> dict[str, Any]:
+def inspect_image(host: Host, name: str) -> InspectedImage:
     """The document, ready for JSON. Raises ImageNotFound, AmbiguousName.
 
     Parent, Version and GraphDriver's Data are empty because nothing here has them: images know their layers and no parent

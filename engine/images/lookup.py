@@ -6,7 +6,7 @@ from podlink.engine.errors import AmbiguousName, ImageNotFound, InvalidRequest
 from podlink.engine.host import Host
 from podlink.engine.oci.digest import ENCODED
 from podlink.engine.oci.reference import candidates, parse, repository
-from podlink.engine.state.images import Image
+from podlink.engine.state.values import Image
 
 SHOWN = 5
 """How many of the images that an ambiguous prefix fits are named."""

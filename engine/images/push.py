@@ -9,7 +9,7 @@ called, its digest, is known only then.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -21,15 +21,17 @@ from podlink.engine.errors import InvalidArchive, InvalidRequest
 from podlink.engine.host import Host
 from podlink.engine.images.arrivals import Progress
 from podlink.engine.images.lookup import find
+from podlink.engine.images.registries.surroundings import around
 from podlink.engine.images.together import Stop, finish, several
-from podlink.engine.images.transports.base import REGISTRY, Destination, Place, Readable, parse_place
+from podlink.engine.images.transports.base import REGISTRY, Destination, Place, parse_place
 from podlink.engine.images.transports.places import Wishes, destination
 from podlink.engine.oci import reference
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.image import media_types
 from podlink.engine.oci.image.manifest import Descriptor, Manifest
 from podlink.engine.oci.layer.compression import LONGEST_MAGIC, PIECE, compression_of, decompressed, gzipped
-from podlink.engine.state.images import Image, Layer
+from podlink.engine.oci.readable import Readable
+from podlink.engine.state.values import Image, Layer
 
 MOUNTS = 3
 """How many other repositories are asked for a layer."""
@@ -52,7 +54,8 @@ def push(
     own = found.name or next(iter(found.image.names), "")
     if not target and not own:
         raise InvalidRequest(f"image {found.image.id[:12]} has no name to be pushed under; give one as tag")
-    send(host, found.image, parse_place(target or f"docker://{own}"), Wishes(tls_verify=tls_verify), progress, cancel)
+    wishes = Wishes(tls_verify=tls_verify, surroundings=around(host))
+    send(host, found.image, parse_place(target or f"docker://{own}"), wishes, progress, cancel)
     return found.image.id
 
 
@@ -84,7 +87,7 @@ class _Push:
         """The digest of the manifest that is there now."""
         kept = Manifest.parse(image.manifest)
         kind = media_types.MANIFEST if self.there.form.oci else kept.media_type
-        layers = self._layers(image.layers, blobs, kind)
+        layers = self._layers(zip(kept.layers, image.layers, blobs, strict=True), kind)
         changed = kind != kept.media_type or [each.digest for each in layers] != [each.digest for each in kept.layers]
         config = Descriptor(media_types.CONFIGS[kind], Digest.of(image.config), len(image.config)) if changed else kept.config
         if not self.there.has(config):
@@ -95,18 +98,22 @@ class _Push:
         self.there.put_manifest(content, kind)
         return Digest.of(content)
 
-    def _layers(self, layers: Sequence[Layer], blobs: Sequence[BinaryIO], kind: str) -> list[Descriptor]:
+    def _layers(self, layers: Iterable[tuple[Descriptor, Layer, BinaryIO]], kind: str) -> list[Descriptor]:
         """Send them all. The same blob twice is sent once: some registries keep no two uploads of it apart."""
         sent: dict[str, Future[Descriptor]] = {}
+        order: list[str] = []
         with several(self.stop) as pool:
-            for layer, blob in zip(layers, blobs, strict=True):
+            for known, layer, blob in layers:
+                order.append(layer.blob)
                 if layer.blob not in sent:
-                    sent[layer.blob] = pool.submit(self._layer, layer, blob, kind)
+                    sent[layer.blob] = pool.submit(self._layer, known, layer, blob, kind)
             finish(sent.values())
-        return [sent[layer.blob].result() for layer in layers]
+        return [sent[blob].result() for blob in order]
 
-    def _layer(self, layer: Layer, blob: BinaryIO, kind: str) -> Descriptor:
-        """Have one layer there, in the form that is wanted."""
+    def _layer(self, known: Descriptor, layer: Layer, blob: BinaryIO, kind: str) -> Descriptor:
+        """Have one layer there, in the form that is wanted. known: as the manifest that is kept has it."""
+        if self.there.form.foreign and known.urls and known.media_type in media_types.FOREIGN:
+            return known  # not to be uploaded (image-spec, layer.md, "Non-Distributable Layers")
         compression = compression_of(blob.read(LONGEST_MAGIC))
         blob.seek(0)
         names = media_types.LAYERS[kind]
@@ -180,11 +187,15 @@ class Hashed:
 
 
 class Told:
-    """A blob that says how much of it has been read."""
+    """A blob that says how much of it has been read, or, where some of it is wanted again, how much still counts."""
 
-    def __init__(self, content: Readable, told: Callable[[int], None]) -> None:
+    def __init__(self, content: BinaryIO, told: Callable[[int], None]) -> None:
         self._content, self._told = content, told
         self._size = 0
+
+    def seek(self, offset: int, /) -> int:
+        self._size = self._content.seek(offset)
+        return self._size
 
     def read(self, size: int = -1, /) -> bytes:
         data = self._content.read(size)

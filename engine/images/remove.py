@@ -7,8 +7,7 @@ from podlink.engine.host import Host
 from podlink.engine.images import LOCK
 from podlink.engine.images.collect import drop
 from podlink.engine.images.lookup import Found, find
-from podlink.engine.state.containers import Container
-from podlink.engine.state.images import Image
+from podlink.engine.state.values import Container, Image
 
 ATTEMPTS = 5
 """How often somebody else may create a container of the image while we remove those that it has."""

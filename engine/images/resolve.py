@@ -5,7 +5,6 @@
 What is no image is refused by its name: manifests of Docker's first schema, and the artifacts that registries hold beside images.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from podlink.engine.errors import ErrorOccurred, InvalidArchive
@@ -16,8 +15,11 @@ from podlink.engine.oci.image.chain import chain_ids
 from podlink.engine.oci.image.config import ImageConfig
 from podlink.engine.oci.image.document import Document
 from podlink.engine.oci.image.manifest import Descriptor, Manifest
+from podlink.engine.oci.image.platforms import Platform
 
 PIECE = 256 * 1024
+LAYERS = 256
+"""How many an image may have: builders stop at 127, a mount of overlayfs at 290, and each takes some of our descriptors."""
 INDEXES = (media_types.INDEX, media_types.DOCKER_LIST)
 
 
@@ -45,12 +47,12 @@ class Resolved:
     digests: tuple[Digest, ...]
 
 
-def resolve(source: Source, machine: str) -> Resolved:
-    """What the place has for this machine (`uname -m`). Raises ErrorOccurred, saying what is there instead; InvalidArchive."""
+def resolve(source: Source, platform: Platform) -> Resolved:
+    """What the place has for this machine. Raises ErrorOccurred, saying what is there instead; InvalidArchive."""
     raw = source.manifest()
     seen = [raw.digest]
     if _is_index(raw):
-        chosen = choose(raw.content, machine, source.name)
+        chosen = choose(raw.content, platform, source.name)
         raw = source.manifest(chosen)
         if Digest.of(raw.content) != chosen:
             raise InvalidArchive(f"{source.name}: the manifest that it gives for {chosen} hashes to {Digest.of(raw.content)}")
@@ -72,15 +74,14 @@ def resolve(source: Source, machine: str) -> Resolved:
     )
 
 
-def choose(index: bytes, machine: str, where: str) -> Digest:
+def choose(index: bytes, platform: Platform, where: str) -> Digest:
     """The digest of an index's manifest for this machine. Raises ErrorOccurred, with what there is, where none fits."""
-    architecture, variants = platforms.architecture_of(machine), platforms.variants_of(machine)
-    entries = document.read(index, "index").inners("manifests")
-    ranked = [(_rank(entry.inner("platform"), architecture, variants), entry) for entry in entries]
+    entries = [entry for entry in document.read(index, "index").inners("manifests") if _may_be_image(entry)]
+    ranked = [(_rank(entry.inner("platform"), platform), entry) for entry in entries]
     fitting = [(rank, entry) for rank, entry in ranked if rank is not None]
     if not fitting:
         there = ", ".join(dict.fromkeys(_shown(entry.inner("platform")) for entry in entries)) or "none at all"
-        raise ErrorOccurred(f"{where}: no image for {platforms.OS}/{architecture}; there is {there}")
+        raise ErrorOccurred(f"{where}: no image for {platform}; there is {there}")
     return Descriptor.read(min(fitting, key=lambda each: each[0])[1]).digest
 
 
@@ -99,13 +100,20 @@ def fetch_small(source: Source, descriptor: Descriptor) -> bytes:
     return content
 
 
-def _rank(platform: Document, architecture: str, variants: Sequence[str]) -> int | None:
+def _may_be_image(entry: Document) -> bool:
+    """Whether an index's entry is of a kind that we know: any other is to be ignored (image-index.md, `mediaType`), and what is
+    an artifact beside the images (`artifactType`, a signature or a bill of materials) is for no machine."""
+    known = (*media_types.CONFIGS, *INDEXES, *media_types.SCHEMA_1)
+    return entry.text("mediaType") in known and entry.text("artifactType") in ("", *media_types.CONFIGS.values())
+
+
+def _rank(told: Document, platform: Platform) -> int | None:
     """How well an entry fits, the best 0; None where it doesn't. One that says nothing of machines comes last."""
-    if not platform.fields:
-        return len(variants)
-    variant = platform.text("variant")
-    fits = (platform.text("os"), platform.text("architecture")) == (platforms.OS, architecture) and variant in variants
-    return variants.index(variant) if fits else None
+    if not told.fields:
+        return len(platform.variants)
+    variant = told.text("variant")
+    fits = (told.text("os"), told.text("architecture")) == (platforms.OS, platform.architecture) and variant in platform.variants
+    return platform.variants.index(variant) if fits else None
 
 
 def _shown(platform: Document) -> str:
@@ -130,6 +138,8 @@ def _parsed(raw: RawManifest, where: str) -> Manifest:
     if "config" not in found.fields or kind not in media_types.CONFIGS.values():
         raise ErrorOccurred(f"{where}: it is an artifact ({kind[:100] or 'without a configuration'}) and no image")
     manifest = Manifest.parse(raw.content)
+    if len(manifest.layers) > LAYERS:
+        raise InvalidArchive(f"{where}: an image of {len(manifest.layers)} layers; up to {LAYERS} are taken")
     for layer in manifest.layers:
         if layer.media_type not in media_types.ALL_LAYERS:
             raise ErrorOccurred(f"{where}: layer {layer.digest} is {layer.media_type[:100]!r}, which no image's layer is")

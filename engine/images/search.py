@@ -19,7 +19,7 @@ from podlink.engine.host import Host
 from podlink.engine.images.registries.configuration import Registries
 from podlink.engine.images.registries.files import load
 from podlink.engine.images.registries.servers import endpoint_for
-from podlink.engine.images.registries.surroundings import Surroundings
+from podlink.engine.images.registries.surroundings import Surroundings, around
 from podlink.engine.oci.distribution import listing
 from podlink.engine.oci.distribution.client import Client
 from podlink.engine.oci.distribution.listing import Found
@@ -29,16 +29,18 @@ DEFAULT_LIMIT, MOST = 25, 100
 PATTERN = re.compile(r"[*?\[]")
 
 
-def search_images(host: Host, name: str, limit: int = 0, cancel: Cancel = NEVER) -> list[Found]:
+def search_images(host: Host, name: str, limit: int = 0, cancel: Cancel = NEVER, *, tls_verify: bool = True) -> list[Found]:
     """What each registry finds, with full names. limit: for each registry, at most 100; 0 is 25.
+
+    tls_verify: false to trust any registry, also one without TLS.
 
     One of several registries may fail; if all do, RegistryFailed says why. Raises InvalidRequest.
     """
     if limit < 0:
         raise InvalidRequest(f"limit: {limit} images can't be asked for; 0 is the usual {DEFAULT_LIMIT}")
     query = parse_query(name)
-    surroundings = Surroundings()
-    registries = load(surroundings)
+    surroundings = around(host)
+    registries = load(surroundings) if tls_verify else load(surroundings).unverified()
     results: list[Found] = []
     troubles: list[RegistryFailed] = []
     asked = (query.registry,) if query.registry else registries.search

@@ -7,25 +7,22 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from podlink.engine.cancel import NEVER, Cancel
-from podlink.engine.errors import InvalidRequest
-from podlink.engine.images.transports.base import Readable
+from podlink.engine.errors import Cancelled, InvalidRequest
 from podlink.engine.oci.distribution import web
 from podlink.engine.oci.image import media_types
-from podlink.engine.oci.layer.compression import decompressed
+from podlink.engine.oci.layer.compression import LONGEST_MAGIC, Plain, compression_of, decompressed
+from podlink.engine.oci.readable import Readable, read_fully
 
 URL = re.compile(r"(https?)://", re.IGNORECASE)
-GZIP = b"\x1f\x8b"
-ZSTD = b"\x28\xb5\x2f\xfd"
-STORED_PLAIN = (b"BZh", b"\xfd7zXZ\x00")
-"""bzip2 and xz: no layer of an image may be compressed so, hence what they hold is kept instead."""
+MEDIA_TYPES = media_types.LAYERS[media_types.MANIFEST]
 CHUNK = 1 << 20
 
 
 @contextmanager
-def opened(source: str, cancel: Cancel = NEVER) -> Iterator[io.BufferedReader]:
+def opened(source: str, cancel: Cancel = NEVER) -> Iterator[Readable]:
     """The file at this path, or what is at this http(s) URL. Raises InvalidRequest for what is no regular file,
     RegistryFailed for a URL that gives nothing.
 
@@ -33,7 +30,7 @@ def opened(source: str, cancel: Cancel = NEVER) -> Iterator[io.BufferedReader]:
     """
     if URL.match(source):
         with web.opened(source, dict(os.environ), cancel=cancel) as download:
-            yield io.BufferedReader(Plainly(download), CHUNK)
+            yield download
         return
     if not source or "\0" in source:
         raise InvalidRequest(f"source: {source[:200]!r} is not a path of a tarball")
@@ -44,7 +41,12 @@ def opened(source: str, cancel: Cancel = NEVER) -> Iterator[io.BufferedReader]:
         raise InvalidRequest(f"source: {source}: {trouble.strerror}; give the path of a tarball") from None
     with io.FileIO(descriptor) as file:
         _require_regular(source, os.fstat(descriptor))  # what was looked at and what was opened may be two
-        yield io.BufferedReader(file, CHUNK)
+        yield _Awaited(file, cancel)
+
+
+def shown(source: str) -> str:
+    """What `opened` takes, as messages call it: a URL without its password."""
+    return web.without_login(source)[0] if URL.match(source) else source
 
 
 def _require_regular(source: str, found: os.stat_result) -> None:
@@ -54,29 +56,28 @@ def _require_regular(source: str, found: os.stat_result) -> None:
         raise InvalidRequest(f"source: {source} is {kind}; give the path of a tarball")
 
 
-def kept(stream: io.BufferedReader) -> tuple[io.BufferedReader, str]:
-    """The stream as its bytes are to be kept, and their media type as a layer."""
-    beginning = stream.peek(8)[:8]
-    if beginning.startswith(STORED_PLAIN):
-        return io.BufferedReader(Plainly(decompressed(stream)), CHUNK), media_types.LAYER_TAR
-    if beginning.startswith(ZSTD):
-        return stream, media_types.LAYER_ZSTD
-    return stream, media_types.LAYER_GZIP if beginning.startswith(GZIP) else media_types.LAYER_TAR
+def kept(source: Readable) -> tuple["Buffered", str]:
+    """The tarball as its bytes are to be kept, and their media type as a layer.
+
+    No layer of an image may be compressed with bzip2 or xz, so of these what they hold is kept.
+    """
+    beginning = read_fully(source, LONGEST_MAGIC)
+    whole, compression = Plain(beginning, source), compression_of(beginning)
+    if compression in MEDIA_TYPES:
+        return io.BufferedReader(whole, CHUNK), MEDIA_TYPES[compression]
+    return cast(Buffered, decompressed(whole)), MEDIA_TYPES[""]
 
 
-class Plainly(io.RawIOBase):
-    """Whatever can be read, as a raw stream."""
+class _Awaited:
+    """A file for as long as somebody waits for what comes of it."""
 
-    def __init__(self, source: Readable) -> None:
-        self._source = source
+    def __init__(self, file: Readable, cancel: Cancel) -> None:
+        self._file, self._cancel = file, cancel
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "memoryview | bytearray", /) -> int:  # type: ignore[override]
-        data = self._source.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
+    def read(self, size: int = -1, /) -> bytes:
+        if self._cancel.is_set():
+            raise Cancelled("the caller left before all of it was read")
+        return self._file.read(size)
 
 
 class Buffered(Protocol):

@@ -15,7 +15,7 @@ from podlink.engine.oci.image import media_types
 from podlink.engine.oci.image.chain import chain_ids
 from podlink.engine.oci.image.config import ImageConfig
 from podlink.engine.oci.image.manifest import Descriptor, Manifest
-from podlink.engine.state.images import Image, Layer
+from podlink.engine.state.values import Image, Layer
 from podlink.engine.storage.content import Writer
 from podlink.engine.storage.layers import StagedLayer, unpack_layer
 
@@ -40,7 +40,8 @@ def stack(
         writer = host.content.writer()
         undo.callback(writer.discard)
         tee = Tee(stream, writer.write)
-        staged = unpack_layer(host.storage, [layer.chain for layer in below], cast(BinaryIO, io.BufferedReader(tee, CHUNK)))
+        content = cast(BinaryIO, io.BufferedReader(tee, CHUNK))
+        staged = unpack_layer(host.storage, [layer.chain for layer in below], content, host.config.limits)
         undo.callback(host.storage.discard, staged.staging)
         tee.drain()
         config = describe(staged.diff_id)
@@ -63,7 +64,8 @@ def _commit(
         _require(host, below)
         layer = host.state.images.layer(chain)
         if layer is None:
-            blob = writer.commit()
+            blob = writer.digest()
+            host.content.commit({blob: writer})
             layer = Layer(
                 chain=chain,
                 diff_id=str(staged.diff_id),
@@ -74,7 +76,7 @@ def _commit(
                 parent=below[-1].chain if below else "",
             )
         undo.callback(drop, host, [layer])
-        host.storage.commit(staged.staging, chain)
+        host.storage.commit([(staged.staging, chain)])
         image = assemble(config, (*below, layer))
         host.state.images.add(image, names, action)
         undo.pop_all()

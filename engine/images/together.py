@@ -72,9 +72,9 @@ def finish(futures: Iterable[Future[Any]]) -> None:
 
 
 @contextmanager
-def several(stop: Stop) -> Iterator[ThreadPoolExecutor]:
+def several(stop: Stop, at_once: int = AT_ONCE) -> Iterator[ThreadPoolExecutor]:
     """Threads that have ended when the block has; a failure in it stops what they are at, and what they have not begun is not."""
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="podlink-blob") as pool:
+    with ThreadPoolExecutor(at_once, thread_name_prefix="podlink-blob") as pool:
         try:
             yield pool
         except BaseException:

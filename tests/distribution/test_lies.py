@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -159,16 +160,26 @@ def test_a_manifest_without_end_is_refused_at_the_limit(liar: Lie, connect: Conn
     assert "more than the 4194304 bytes" in message(connect(liar(only_v2(pour)).address))
 
 
+def reply_always(to: Conversation, seen: Seen, **answer: Any) -> None:
+    to.reply(**answer)
+
+
 def test_a_page_of_html_is_no_manifest(liar: Lie, connect: Connect) -> None:
     page = b"<!doctype html><title>Welcome to our hotel's network</title>"
-    for kind in ("text/html; charset=utf-8", "application/json"):
-        server = liar(only_v2(lambda to, seen, kind=kind: to.reply(200, page, Content_Type=kind)))  # type: ignore[misc]
+    for status, kind in ((200, "text/html; charset=utf-8"), (200, "application/json"), (404, "text/html")):
+        behaviour = partial(reply_always, status=status, body=page, Content_Type=kind)
+        server = liar(only_v2(behaviour))
         assert "HTML; is that a registry?" in message(connect(server.address))
 
 
 def test_a_page_of_html_is_no_reason_either(liar: Lie, connect: Connect) -> None:
     server = liar(only_v2(lambda to, seen: to.reply(403, b"<html>forbidden</html>", Content_Type="text/html")))
     assert "it answers 403; these credentials may not do that" in message(connect(server.address))
+
+
+def test_a_proxy_that_wants_a_login_is_told_of(liar: Lie, connect: Connect) -> None:
+    server = liar(only_v2(lambda to, seen: to.reply(407)))
+    assert "it answers 407; the proxy wants a login, as in HTTP_PROXY=http://name:password@" in message(connect(server.address))
 
 
 def test_redirects_without_end_end(liar: Lie, connect: Connect) -> None:
@@ -312,6 +323,8 @@ class Store:
                 to.reply(202, **at)
             case "GET":
                 to.reply(204, **at)
+            case "HEAD":
+                to.reply(404)
             case "PATCH":
                 self.patches += 1
                 if self.patches == 2:
@@ -381,6 +394,22 @@ def test_a_file_that_changes_meanwhile_is_not_put_together_of_two(liar: Lie) -> 
 
     with pytest.raises(RegistryFailed, match="it changed while it was fetched"):
         read_url(liar(change))
+
+
+def test_the_password_of_a_url_is_for_a_server_that_asks_and_in_no_message(liar: Lie) -> None:
+    def ask(to: Conversation, seen: Seen) -> None:
+        if seen.headers.get("authorization") == "Basic YWRhOnMzY3JldC8=":
+            to.reply(200, CONTENT)
+        else:
+            to.reply(401, WWW_Authenticate='Basic realm="tests"')
+
+    server = liar(ask)
+    with web.opened(f"http://ada:s3cret%2F@{server.address}/root.tar", {}) as stream:
+        assert stream.read() == CONTENT
+    assert [seen.headers.get("authorization", "")[:5] for seen in server.seen] == ["", "Basic"]
+    with web.opened(f"http://ada:wr0ng@{server.address}/root.tar", {}) as stream, pytest.raises(RegistryFailed) as caught:
+        stream.read()
+    assert "it answers 401; log in" in caught.value.reason and "wr0ng" not in caught.value.reason
 
 
 def test_a_file_that_is_not_there_is_told(liar: Lie) -> None:

@@ -27,6 +27,8 @@ from podlink.engine.oci.image.manifest import Descriptor, Manifest
 
 Lie = Callable[[Behaviour], Liar]
 Configure = Callable[[str], Path]
+HOST = cast(Host, SimpleNamespace(variables={}))
+"""A search needs nothing more of the host."""
 
 
 @pytest.fixture
@@ -36,8 +38,7 @@ def engine() -> Iterator[Engine]:
 
 
 def names(term: str, limit: int = 0) -> list[str]:
-    """A search needs nothing of the host."""
-    return [found.name for found in search_images(cast(Host, None), term, limit)]
+    return [found.name for found in search_images(HOST, term, limit)]
 
 
 def fill(registry: str, *repositories: str) -> None:
@@ -69,7 +70,7 @@ def test_the_list_of_repositories_is_gone_through_where_there_is_no_search(regis
 def test_the_interfaces_method_answers(registry: str) -> None:
     fill(registry, "team/app")
     message = {"method": "io.projectatomic.podman.SearchImage", "parameters": {"name": "app"}}
-    (reply,) = service(cast(Engine, SimpleNamespace(host=None))).replies(message, cast(Any, NEVER))
+    (reply,) = service(cast(Engine, SimpleNamespace(host=HOST))).replies(message, cast(Any, NEVER))
     (found,) = cast(Any, reply)["parameters"]["images"]
     assert found == {
         "description": "",
@@ -111,7 +112,7 @@ def searched(registries_conf: Configure, *addresses: str) -> None:
 def test_the_old_search_tells_more(liar: Lie, registries_conf: Configure) -> None:
     server = liar(old_search)
     searched(registries_conf, server.address)
-    assert search_images(cast(Host, None), "alpine") == [
+    assert search_images(HOST, "alpine") == [
         Found(name=f"{server.address}/alpine", description="a small system", official=True, stars=12),
         Found(name=f"{server.address}/team/alpine", automated=True),
     ]
@@ -186,7 +187,7 @@ def test_a_list_that_leads_in_circles_ends(liar: Lie, registries_conf: Configure
 @pytest.mark.parametrize(("name", "limit"), [("", 0), ("  ", 0), ("a\0b", 0), ("alpine", -1)])
 def test_what_can_not_be_searched_for_is_refused(name: str, limit: int) -> None:
     with pytest.raises(InvalidRequest):
-        search_images(cast(Host, None), name, limit)
+        search_images(HOST, name, limit)
 
 
 @pytest.mark.parametrize(

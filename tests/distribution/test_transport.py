@@ -46,6 +46,12 @@ def test_what_is_no_place_is_refused(text: str) -> None:
         parse_place(text)
 
 
+def test_an_address_of_the_web_is_no_name() -> None:
+    says = r"'https://reg\.example/app': an image is named without https://; give docker://reg\.example/app"
+    with pytest.raises(InvalidRequest, match=says):
+        parse_place("https://reg.example/app")
+
+
 @given(st.text(max_size=60))
 def test_every_text_is_a_place_or_refused(text: str) -> None:
     with suppress(InvalidRequest):

@@ -8,6 +8,7 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+from podlink.engine.config import Limits
 from podlink.engine.errors import InvalidArchive, InvalidRequest
 from podlink.engine.oci import reference
 from podlink.engine.oci.image.config import ImageConfig
@@ -16,7 +17,6 @@ from podlink.engine.oci.layer.archive import Archive
 from podlink.engine.oci.layer.compression import decompressed
 from podlink.engine.oci.layer.encode import encode, padding
 from podlink.engine.oci.layer.entry import Entry, Kind
-from podlink.engine.oci.layer.limits import Limits
 
 CORPUS = Path(__file__).resolve().parents[2] / "fixtures" / "fuzz"
 LIMITS = Limits(entries=200, total=2**20, path=1024, header=2**14, names=2**16)

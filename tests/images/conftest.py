@@ -11,21 +11,34 @@ from typing import cast
 import pytest
 from shelf import MOMENT, Import, Tarball
 
+from podlink.engine.clock import RealClock
 from podlink.engine.config import Config
 from podlink.engine.host import Host
 from podlink.engine.images.import_ import import_image
+from podlink.engine.linux.machine import ThisMachine
 from podlink.engine.network.driver import Wiring
 from podlink.engine.oci.spec.values import HostFacts
+from podlink.engine.runtime.arrears import Arrears
 from podlink.engine.runtime.base import Runtime
+from podlink.engine.runtime.waits import Waits
 from podlink.engine.state.state import State
 from podlink.engine.storage.content import Content
 from podlink.engine.storage.vfs import VfsDriver
 
 
+class Seconds(RealClock):
+    """It is a second later each time that somebody asks."""
+
+    def __init__(self) -> None:
+        self._passed = itertools.count()
+
+    def now(self) -> int:
+        return MOMENT + next(self._passed) * 10**9
+
+
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
     """Runtime and network are for containers that run: none does here."""
-    seconds = itertools.count()
     state = State.open(None, None)
     storage = VfsDriver(tmp_path / "root" / "vfs")
     yield Host(
@@ -36,7 +49,10 @@ def host(tmp_path: Path) -> Iterator[Host]:
         runtime=cast(Runtime, None),
         network=cast(Wiring, None),
         facts=HostFacts(),
-        now=lambda: MOMENT + next(seconds) * 10**9,
+        machine=ThisMachine(),
+        clock=Seconds(),
+        waits=cast(Waits, None),
+        arrears=Arrears(Seconds()),
     )
     storage.close()
     state.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from podlink.engine.host import Host
 from podlink.engine.oci.spec.values import ContainerConfig
-from podlink.engine.state.containers import Container
+from podlink.engine.state.values import Container
 
 MOMENT = 1_795_424_030_664_805_896
 """2026-11-23 08:53:50.664805896 UTC, when the first image of a test is made; each next one a second later."""

@@ -1,7 +1,10 @@
 """The methods of the interface that speak of images: what is in their replies, to the letter."""
 
+import io
 import json
+import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +62,18 @@ def test_the_history_has_every_field_of_the_interface(engine: Engine, tarball: T
     assert record.pop("created").endswith(" +0000 UTC")
     assert record.pop("createdBy").startswith("/bin/sh -c #(nop) ADD file:")
     assert record == {"id": image, "tags": ["docker.io/library/alpine:latest"], "size": 6, "comment": "hello"}
+
+
+def test_a_file_that_the_layer_replaces_is_in_no_size(engine: Engine, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "twice.tar", "w") as tar:
+        for size in (300_000, 1):
+            entry = tarfile.TarInfo("a")
+            entry.size = size
+            tar.addfile(entry, io.BytesIO(bytes(size)))
+    call(engine, "ImportImage", source=str(tmp_path / "twice.tar"), reference="twice", message="", changes=[])
+    (listed,), (record,) = call(engine, "ListImages"), call(engine, "HistoryImage", name="twice")
+    inspected = json.loads(call(engine, "InspectImage", name="twice"))
+    assert {listed["size"], listed["virtualSize"], record["size"], inspected["Size"], inspected["VirtualSize"]} == {1}
 
 
 def test_inspect_is_compact_json(engine: Engine, tarball: Tarball) -> None:

@@ -6,7 +6,7 @@ from podlink.engine.errors import AmbiguousName, ImageNotFound, InvalidRequest
 from podlink.engine.host import Host
 from podlink.engine.images.lookup import find_image
 from podlink.engine.images.tag import tag_image
-from podlink.engine.state.images import Image
+from podlink.engine.state.values import Image
 
 
 def stored(host: Host, id: str, *names: str, digest: str = "") -> str:

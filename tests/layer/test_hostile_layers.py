@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tars import directory, hard_link, member, symlink, tar
 
+from podlink.engine.config import Limits
 from podlink.engine.errors import InvalidArchive, StorageFailed
 from podlink.engine.linux import safepath, trees
 from podlink.engine.oci.layer.archive import Archive
 from podlink.engine.oci.layer.blocks import BLOCK
-from podlink.engine.oci.layer.limits import Limits
 from podlink.engine.oci.layer.whiteouts import Whiteouts
 
 KINDS = {

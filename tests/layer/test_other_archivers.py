@@ -4,7 +4,6 @@ import gzip
 import io
 import json
 import os
-import shutil
 import stat
 import subprocess
 import tarfile
@@ -16,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tars import tar
 
+from podlink.engine.config import Limits
 from podlink.engine.oci.layer.archive import Archive
 from podlink.engine.oci.layer.compression import decompressed
 from podlink.engine.oci.layer.entry import Kind
-from podlink.engine.oci.layer.limits import Limits
 from podlink.engine.oci.layer.unpack import unpack
 from podlink.engine.oci.layer.whiteouts import Whiteouts
 
@@ -143,11 +142,9 @@ def make_tree(root: Path) -> None:
     os.utime(root / "etc/deep/er", (-5, -5))
 
 
-@pytest.mark.needs("root")
+@pytest.mark.needs("root", "tar")
 @pytest.mark.parametrize("format", ["gnu", "posix", "oldgnu"])
 def test_a_tree_is_unpacked_as_gnu_tar_unpacks_it(tmp_path: Path, format: str) -> None:
-    if not shutil.which("tar"):
-        pytest.skip("no GNU tar to compare with")
     source, theirs, ours = tmp_path / "source", tmp_path / "theirs", tmp_path / "ours"
     for folder in (source, theirs, ours):
         folder.mkdir()
@@ -162,10 +159,8 @@ def test_a_tree_is_unpacked_as_gnu_tar_unpacks_it(tmp_path: Path, format: str) -
     assert format != "posix" or looks(ours) == looks(source)
 
 
-@pytest.mark.needs("root")
+@pytest.mark.needs("root", "umoci", "skopeo")
 def test_layers_of_umoci_and_skopeo_are_unpacked_as_umoci_unpacks_them(tmp_path: Path) -> None:
-    if not (shutil.which("umoci") and shutil.which("skopeo")):
-        pytest.skip("umoci and skopeo are not both here")
     first, second, theirs, ours = (tmp_path / name for name in ("first", "second", "theirs", "ours"))
     first.mkdir()
     make_tree(first)

@@ -15,17 +15,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from podlink.engine.config import Limits
 from podlink.engine.oci.layer.archive import Archive
 from podlink.engine.oci.layer.encode import END, encode, padding
 from podlink.engine.oci.layer.entry import HIGHEST_ID, Entry, Kind
-from podlink.engine.oci.layer.limits import Limits
 from podlink.engine.oci.layer.writer import Writer
 
 part = st.binary(min_size=1, max_size=60).filter(lambda name: not set(name) & set(b"/\0") and name not in (b".", b".."))
 path = st.lists(part, min_size=1, max_size=5).map(b"/".join)
 attributes = st.dictionaries(st.from_regex(r"user\.[a-z]{1,20}", fullmatch=True), st.binary(max_size=50), max_size=3)
+
+
+def made(**fields: Any) -> Entry:
+    """Of what is not given, the default: Hypothesis would make up a value for it."""
+    return Entry(**fields)
+
+
 plain = st.builds(
-    Entry,
+    made,
     name=path,
     kind=st.sampled_from([Kind.FILE, Kind.DIRECTORY, Kind.FIFO, Kind.CHARACTER]),
     mode=st.integers(0, 0o7777),
@@ -35,7 +42,7 @@ plain = st.builds(
     xattrs=attributes,
 )
 link = st.builds(
-    Entry, name=path, kind=st.just(Kind.SYMLINK), mode=st.just(0o777), uid=st.just(0), gid=st.just(0), mtime=st.just(0), link=path
+    made, name=path, kind=st.just(Kind.SYMLINK), mode=st.just(0o777), uid=st.just(0), gid=st.just(0), mtime=st.just(0), link=path
 )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from podlink.engine.oci.layer.limits import Limits
+from podlink.engine.config import Limits
 from podlink.engine.oci.layer.unpack import Unpacked, unpack
 from podlink.engine.oci.layer.whiteouts import Whiteouts
 

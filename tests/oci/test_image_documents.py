@@ -42,6 +42,7 @@ def configs(draw: st.DrawFn) -> ImageConfig:
     diff_ids = draw(st.lists(digests, min_size=len(history), max_size=len(history) or 3))
     return ImageConfig(
         architecture=draw(text.filter(bool)),
+        variant=draw(text),
         os="linux",
         diff_ids=tuple(diff_ids),
         created=draw(moments),

@@ -4,18 +4,19 @@ import json
 import subprocess
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from podlink import Engine
+from podlink import Engine, Limits
 from podlink.engine.cancel import Never
-from podlink.engine.errors import Cancelled, ErrorOccurred, InvalidRequest
+from podlink.engine.errors import Cancelled, ErrorOccurred, InvalidArchive, InvalidRequest
 from podlink.engine.images.resolve import choose
 from podlink.engine.oci.digest import Digest
+from podlink.engine.oci.image.platforms import platform_of
 
 pytestmark = pytest.mark.needs("skopeo")
 
@@ -243,16 +244,65 @@ def test_a_caller_who_leaves(engine: Engine, archive: Path) -> None:
     assert store(engine) == before
 
 
+class Leaves(Never):
+    """A caller who leaves when he is told to."""
+
+    def __init__(self) -> None:
+        self.left = threading.Event()
+
+    def is_set(self) -> bool:
+        return self.left.is_set()
+
+
+def test_a_caller_who_leaves_does_not_wait_for_another_pull(engine: Engine, tmp_path: Path) -> None:
+    """Of another image, on the same first layer: it is stopped in the middle of that."""
+    base = {"bin/one": b"1" * 5000}
+    make_layout(tmp_path / "first", [base])
+    make_layout(tmp_path / "second", [base, {"two": b"2"}])
+    begun, leaves = threading.Event(), Leaves()
+    go_on = threading.Event()
+
+    def stand_still(blob: Any, size: int) -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(engine.images.pull, f"oci:{tmp_path}/first", stand_still)
+        assert begun.wait(30)
+        second = pool.submit(engine.images.pull, f"oci:{tmp_path}/second", cancel=leaves)
+        try:
+            with pytest.raises(TimeoutError):
+                second.result(timeout=0.2)  # it waits
+            leaves.left.set()
+            with pytest.raises(Cancelled, match=f"unable to pull oci:{tmp_path}/second: the caller left"):
+                second.result(timeout=10)
+            assert not first.done() and engine.images.list() == []
+        finally:
+            go_on.set()
+        image = first.result(timeout=30)
+    assert [each.id for each in engine.images.list()] == [image]
+    assert contents(engine, engine.images.pull(f"oci:{tmp_path}/second")) == {**base, "two": b"2"}
+
+
+def test_a_pull_has_one_lock_however_many_layers(engine: Engine, tmp_path: Path) -> None:
+    """Each would be a descriptor."""
+    make_layout(tmp_path / "o", [{f"file{number}": b"x"} for number in range(20)])
+    locks, held = engine.host.state.locks, []
+    engine.images.pull(f"oci:{tmp_path}/o", lambda blob, size: held.append([*locks._turns]))
+    assert held and all(len([key for key in keys if key.startswith("layer-")]) == 1 for keys in held)
+
+
 def test_a_full_disk(engine: Engine, archive: Path) -> None:
     """Every write of a blob fails."""
     before = store(engine)
     writer = engine.host.content.writer
-    engine.host.content._incoming.rename(engine.host.content._incoming.with_name("away"))
+    incoming = engine.host.content._incoming.folder
+    incoming.rename(incoming.with_name("away"))
     try:
         with pytest.raises(ErrorOccurred, match="unable to pull"):
             engine.images.pull(f"docker-archive:{archive}")
     finally:
-        engine.host.content._incoming.with_name("away").rename(engine.host.content._incoming)
+        incoming.with_name("away").rename(incoming)
     assert writer and store(engine) == before
 
 
@@ -279,9 +329,106 @@ def test_the_image_for_this_machine(machine: str, chosen: int) -> None:
         ("linux", "arm", "v6"),
         ("linux", "arm", "v7"),
     )
-    assert choose(there, machine, "x") == Digest(f"{chosen:064}")
+    assert choose(there, platform_of(machine), "x") == Digest(f"{chosen:064}")
 
 
 def test_no_image_for_this_machine_says_what_there_is() -> None:
     with pytest.raises(ErrorOccurred, match=r"linux/riscv64; there is linux/amd64, linux/arm/v7"):
-        choose(index(("linux", "amd64", ""), ("linux", "arm", "v7")), "riscv64", "x")
+        choose(index(("linux", "amd64", ""), ("linux", "arm", "v7")), platform_of("riscv64"), "x")
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"mediaType": "application/vnd.example.signature+json"},
+        {"artifactType": "application/vnd.example.bill-of-materials", "platform": {}},
+        {"platform": {"os": "unknown", "architecture": "unknown"}},
+    ],
+    ids=["an unknown kind", "an artifact", "an attestation"],
+)
+def test_what_lies_beside_the_images_of_an_index_is_ignored(beside: dict[str, object]) -> None:
+    there = json.loads(index(("linux", "arm64", ""), ("linux", "amd64", "")))
+    there["manifests"].insert(0, {**there["manifests"][1], "digest": f"sha256:{9:064}", **beside})
+    assert choose(json.dumps(there).encode(), platform_of("x86_64"), "x") == Digest(f"{1:064}")
+    del there["manifests"][2]
+    with pytest.raises(ErrorOccurred, match="x: no image for linux/amd64; there is "):
+        choose(json.dumps(there).encode(), platform_of("x86_64"), "x")
+
+
+def test_no_variant_for_this_machine_says_which_it_runs() -> None:
+    there = index(("linux", "amd64", "v4"))
+    with pytest.raises(ErrorOccurred, match=r"x: no image for linux/amd64/v2; there is linux/amd64/v4"):
+        choose(there, platform_of("x86_64", "cx16 lahf_lm pni popcnt sse4_1 sse4_2 ssse3".split()), "x")
+
+
+def test_an_index_that_has_newer_machines_only(engine: Engine, tmp_path: Path) -> None:
+    """An emulated machine runs whatever its architecture has: of an image it executes nothing."""
+    make_layout(tmp_path / "o", [{"bin/one": b"1"}])
+    path = tmp_path / "o" / "index.json"
+    document = json.loads(path.read_text())
+    document["manifests"][0]["platform"] = {"os": "linux", "architecture": "amd64", "variant": "v2"}
+    path.write_text(json.dumps(document))
+    assert contents(engine, engine.images.pull(f"oci:{tmp_path}/o")) == {"bin/one": b"1"}
+
+
+FILES = {f"file{number}": bytes(3000) for number in range(10)}
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        (Limits(entries=9), "more than the limit of 9 entries"),
+        (Limits(total=20_000), "more than the limit of 20000 bytes"),
+        (Limits(path=4), "the limit is 4"),
+        (Limits(names=30), "the limit of 30 bytes together"),
+    ],
+)
+def test_the_engines_limits_are_kept(tmp_path: Path, limits: Limits, says: str) -> None:
+    """By what is pulled and by what is imported; nothing is left, and what is within them comes in."""
+    make_layout(tmp_path / "o", [FILES])
+    make_layout(tmp_path / "small", [{"a": b"1"}])
+    layer = json.loads(skopeo("inspect", "--raw", f"oci:{tmp_path}/o"))["layers"][0]["digest"]
+    with Engine.emulated(limits=limits) as engine:
+        before = store(engine)
+        with pytest.raises(InvalidArchive, match=f"unable to pull .*{says}"):
+            engine.images.pull(f"oci:{tmp_path}/o")
+        with pytest.raises(InvalidArchive, match=f"import of .*{says}"):
+            engine.images.import_image(str(tmp_path / "o/blobs/sha256" / layer.removeprefix("sha256:")))
+        assert store(engine) == before
+        assert engine.images.pull(f"oci:{tmp_path}/small")
+
+
+def test_an_outer_archive_is_within_the_limits(tmp_path: Path, archive: Path) -> None:
+    packed = tmp_path / "image.tar.gz"
+    with packed.open("wb") as file:
+        subprocess.run(["gzip", "-c", archive], stdout=file, check=True)
+    with Engine.emulated(limits=Limits(total=8000)) as engine:
+        before = store(engine)
+        with pytest.raises(InvalidArchive, match=r"image\.tar\.gz: more than the limit of 8000 bytes"):
+            engine.images.pull(f"docker-archive:{packed}")
+        assert store(engine) == before
+
+
+def test_a_file_is_read_for_as_long_as_its_caller_stays(engine: Engine, archive: Path) -> None:
+    leaves, before = Leaves(), store(engine)
+    leaves.left.set()
+    with pytest.raises(Cancelled, match="the caller left"):
+        engine.images.import_image(str(archive), cancel=leaves)
+    assert store(engine) == before
+
+
+@pytest.mark.needs("docker-registry")
+def test_a_registry_without_tls_is_trusted_when_that_is_wished(
+    engine: Engine, archive: Path, registry: str, registries_conf: Callable[[str], Path]
+) -> None:
+    skopeo("copy", "--dest-tls-verify=false", f"docker-archive:{archive}", f"docker://{registry}/plain/app:v1")
+    for rule in ("", f'[[registry]]\nprefix = "{registry}/plain"\nlocation = "{registry}/plain"\n'):
+        registries_conf(rule)
+        with pytest.raises(ErrorOccurred, match="speaks no TLS"):
+            engine.images.pull(f"{registry}/plain/app:v1")
+        with pytest.raises(ErrorOccurred, match="speaks no TLS"):
+            engine.images.search(f"{registry}/app")
+        assert contents(engine, engine.images.pull(f"{registry}/plain/app:v1", tls_verify=False)) == WANTED
+        (found,) = engine.images.search(f"{registry}/app", tls_verify=False)
+        assert found.name == f"{registry}/plain/app"
+        engine.images.delete_unused()

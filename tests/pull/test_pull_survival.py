@@ -1,8 +1,10 @@
 """PullImage where things end badly: the process dies at any step, the disk is full; and where several processes want the same."""
 
+import gzip
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import podlink
 from podlink import Engine
 from podlink.engine.config import Config
 from podlink.engine.errors import ErrorOccurred
+from podlink.engine.oci.layer import bounds
 
 CHILD = Path(__file__).with_name("pull_child.py")
 MIB = 2**20
@@ -84,6 +87,27 @@ def test_after_a_crash_at_any_step_the_next_engine_has_all_of_the_image_or_nothi
     assert steps >= 8
 
 
+@pytest.mark.parametrize(("runtime", "driver"), CONFIGS)
+def test_many_layers_take_no_more_descriptors_than_few(tmp_path: Path, runtime: str, driver: str) -> None:
+    """Some for each layer that is fetched or unpacked just now, none for those that wait, or are done."""
+    write_layout(tmp_path / "o", [layer({f"file{number}": b"x"}) for number in range(MANY)])
+    config = Config(root=tmp_path / "root", runroot=tmp_path / "run", runtime=runtime, storage_driver=driver)
+    open_now: list[int] = []
+    with Engine.open(config) as engine:
+        before = descriptors()
+        engine.images.pull(f"oci:{tmp_path / 'o'}", lambda blob, size: open_now.append(descriptors()))
+        assert len(open_now) >= MANY and max(open_now) - before < MANY
+        assert descriptors() <= before + 1, "something is left open"
+        assert lying_about(config.root) == [str(path) for path in (config.root / "blobs/sha256").iterdir()]
+
+
+MANY = 60
+
+
+def descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 @pytest.mark.needs("root", "runc", "overlay", "docker-registry", "skopeo")
 def test_processes_that_pull_at_once_fetch_each_blob_once(tmp_path: Path, registry: str) -> None:
     """Two images, one of which stands on the other's layers; three processes for each."""
@@ -140,6 +164,36 @@ def test_a_full_disk_is_told_and_nothing_is_left_on_it(tmp_path: Path, small_dis
             engine.images.pull(f"oci:{tmp_path}/large")
         assert is_empty(engine)
         assert engine.images.pull(f"oci:{tmp_path}/small") == small
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("way", ["pull", "import", "archive"])
+def test_a_bomb_is_stopped_before_the_disk_is_full(tmp_path: Path, small_disk: Path, way: str) -> None:
+    """It is some ten kilobytes, for which there is room enough, and unpacks to more than the disk has."""
+    bomb = layer({"zeros": bytes(10 * MIB), "more": bytes(10 * MIB)})
+    write_layout(tmp_path / "o", [bomb])
+    (tmp_path / "bomb.tar.gz").write_bytes(gzip.compress(bomb))
+    least = 4 * MIB
+    with Engine.open(
+        Config(root=small_disk / "root", runroot=tmp_path / "run", runtime="emulator", storage_driver="vfs")
+    ) as engine:
+        room, seen, free = bounds.Room.require, [], shutil.disk_usage(small_disk).free
+
+        def note(self: bounds.Room, size: int) -> None:
+            seen.append(shutil.disk_usage(small_disk).free)
+            room(self, size)
+
+        with pytest.MonkeyPatch.context() as patched, pytest.raises(ErrorOccurred, match=r"no space left for .* are to stay so"):
+            patched.setattr(bounds.Room, "require", note)
+            match way:
+                case "pull":
+                    engine.images.pull(f"oci:{tmp_path}/o")
+                case "import":
+                    engine.images.import_image(str(tmp_path / "bomb.tar.gz"))
+                case _:
+                    engine.images.pull(f"docker-archive:{tmp_path}/bomb.tar.gz")
+        assert 0 < min(seen) < least, "it was not the room that ended"
+        assert is_empty(engine) and shutil.disk_usage(small_disk).free > free - MIB // 4
 
 
 @pytest.mark.parametrize("compress", [True, False])

@@ -8,6 +8,7 @@ import random
 import subprocess
 import tarfile
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,10 +17,15 @@ from typing import Any
 
 import pytest
 from layouts import LAYER, digest, keep, layer, write_layout
+from registry_server import Settings, running_registry
 
 from podlink import Engine
 from podlink.engine.cancel import Never
 from podlink.engine.errors import Cancelled, ErrorOccurred, InvalidArchive, InvalidRequest, StorageFailed
+from podlink.engine.images.together import AT_ONCE
+from podlink.engine.oci.digest import Digest
+from podlink.engine.oci.distribution.client import Client
+from podlink.engine.oci.distribution.endpoint import Endpoint
 
 
 @pytest.fixture
@@ -159,6 +165,58 @@ def test_a_header_as_large_as_the_archive_is_not_read(engine: Engine, tmp_path: 
         engine.images.pull(f"docker-archive:{path}")
 
 
+def members_with_comments(count: int, size: int) -> Iterator[tarfile.TarInfo]:
+    for number in range(count):
+        entry = tarfile.TarInfo(f"m{number}")
+        entry.pax_headers = {"comment": "x" * size}
+        yield entry
+
+
+def test_what_members_say_of_themselves_is_not_kept(engine: Engine, tmp_path: Path) -> None:
+    """A megabyte that is compressed to nearly nothing may be hundreds of them."""
+    modest, greedy = tmp_path / "modest.tgz", tmp_path / "greedy.tgz"
+    for path, count, size in ((modest, 400, 60_000), (greedy, 40, 2**20)):
+        with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as tar:
+            for entry in members_with_comments(count, size):
+                tar.addfile(entry)
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            InvalidArchive, match=f"{greedy}: tar archive: extended headers of 10485\\d\\d bytes; the limit is 65536"
+        ):
+            engine.images.pull(f"docker-archive:{greedy}")
+        with pytest.raises(InvalidArchive, match=r"manifest\.json is not in it"):
+            engine.images.pull(f"docker-archive:{modest}")
+        assert tracemalloc.get_traced_memory()[1] < 12 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_names_that_would_fill_memory_are_refused(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "a.tgz"
+    with tarfile.open(path, "w:gz", format=tarfile.GNU_FORMAT, compresslevel=1) as tar:
+        for number in range(4200):
+            tar.addfile(tarfile.TarInfo(f"{number:05}/" + "x" * 4000))
+    with pytest.raises(InvalidArchive, match=f"{path}: names of more than 16777216 bytes in all"):
+        engine.images.pull(f"docker-archive:{path}")
+
+
+def test_an_image_of_more_layers_than_any_has_is_refused(engine: Engine, tmp_path: Path) -> None:
+    write_layout(tmp_path / "layout", [LAYERS[0]] * 257)
+    before = store(engine)
+    with pytest.raises(InvalidArchive, match="an image of 257 layers; up to 256 are taken"):
+        engine.images.pull(f"oci:{tmp_path}/layout")
+    assert store(engine) == before
+
+
+def test_a_blob_has_a_file_from_when_it_is_its_turn(engine: Engine, tmp_path: Path) -> None:
+    write_layout(tmp_path / "layout", [layer({"number": f"{number}".encode()}) for number in range(12)])
+    incoming = engine.host.config.root / "blobs" / "incoming"
+    counts: list[int] = []
+    engine.images.pull(f"oci:{tmp_path}/layout", progress=lambda blob, size: counts.append(len(list(incoming.iterdir()))))
+    assert min(counts) <= AT_ONCE and list(incoming.iterdir()) == []
+
+
 def test_what_is_no_file_is_not_waited_for(engine: Engine, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", tmp_path, Path("/dev/zero")):
@@ -230,30 +288,57 @@ def rewritten(folder: Path, change: Callable[[Any], None]) -> None:
     (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
 
 
+def make_foreign(folder: Path, elsewhere: Path, url: str, honest: bool = True) -> str:
+    """Have the second layer of a layout lie elsewhere, or something else there; its digest."""
+    moved: list[str] = []
+
+    def move(manifest: Any) -> None:
+        found = manifest["layers"][1]
+        moved.append(found["digest"])
+        blob = folder / "blobs/sha256" / found["digest"].removeprefix("sha256:")
+        (elsewhere / "layer").write_bytes(blob.read_bytes() if honest else b"x" * found["size"])
+        blob.unlink()
+        found.update(mediaType=LAYER.replace("layer.v1", "layer.nondistributable.v1") + "+gzip", urls=[f"{url}/layer"])
+
+    elsewhere.mkdir()
+    rewritten(folder, move)
+    return moved[0]
+
+
 @pytest.mark.parametrize("honest", [True, False])
 def test_a_foreign_layer_comes_from_where_it_says(
     engine: Engine, tmp_path: Path, registries_conf: Callable[[str], Path], honest: bool
 ) -> None:
     image = write_layout(tmp_path / "layout", LAYERS)
-    (tmp_path / "elsewhere").mkdir()
     with serving(tmp_path / "elsewhere") as url:
-
-        def move(manifest: Any) -> None:
-            found = manifest["layers"][1]
-            blob = tmp_path / "layout/blobs/sha256" / found["digest"].removeprefix("sha256:")
-            (tmp_path / "elsewhere/layer").write_bytes(blob.read_bytes() if honest else b"x" * found["size"])
-            blob.unlink()
-            found.update(mediaType=LAYER.replace("layer.v1", "layer.nondistributable.v1") + "+gzip", urls=[f"{url}/layer"])
-
-        rewritten(tmp_path / "layout", move)
+        make_foreign(tmp_path / "layout", tmp_path / "elsewhere", url, honest)
         if honest:
-            os.environ.pop("http_proxy", None)
             assert engine.images.pull(f"oci:{tmp_path}/layout") == image
         else:
             before = store(engine)
             with pytest.raises(ErrorOccurred, match="unable to pull"):
                 engine.images.pull(f"oci:{tmp_path}/layout")
             assert store(engine) == before
+
+
+@pytest.mark.needs("docker-registry")
+def test_a_foreign_layer_is_not_sent_to_a_registry(
+    engine: Engine, tmp_path: Path, registries_conf: Callable[[str], Path]
+) -> None:
+    image = write_layout(tmp_path / "layout", LAYERS)
+    with (
+        serving(tmp_path / "elsewhere") as url,
+        running_registry(tmp_path / "registry", Settings(foreign="^http://127")) as address,
+        Client(Endpoint(name=address, host=address, insecure=True)) as client,
+    ):
+        registries_conf(f'[[registry]]\nlocation = "{address}"\ninsecure = true\n')
+        moved = make_foreign(tmp_path / "layout", tmp_path / "elsewhere", url)
+        engine.images.push(engine.images.pull(f"oci:{tmp_path}/layout"), f"{address}/app:1")
+        (row,) = engine.host.state.images.all()
+        assert not client.has_blob("app", Digest.parse(moved))
+        assert client.manifest("app", "1").content == row.manifest
+        with Engine.emulated() as other:
+            assert other.images.pull(f"{address}/app:1") == image
 
 
 @pytest.mark.parametrize("kind", ["application/vnd.in-toto+json", LAYER + "+gzip+encrypted"])

@@ -71,6 +71,7 @@ def test_what_is_exported_is_what_skopeo_finds_and_what_comes_back(
         assert diff_ids(other, image) == diff_ids(engine, image)
 
 
+@pytest.mark.needs("umoci")
 def test_umoci_unpacks_what_is_exported(engine: Engine, image: str, tmp_path: Path) -> None:
     engine.images.export(image, f"oci:{tmp_path / 'layout'}:v1")
     subprocess.run(

@@ -55,6 +55,10 @@ class Rule:
     blocked: bool = False
     mirrors: tuple[Mirror, ...] = ()
 
+    def unverified(self) -> "Rule":
+        """The same, but whoever answers is trusted."""
+        return replace(self, insecure=True, mirrors=tuple(replace(mirror, insecure=True) for mirror in self.mirrors))
+
     def matched(self, name: str) -> int:
         """How many characters of the name are the prefix; 0 for a name that the rule is not for."""
         if self.prefix.startswith("*."):
@@ -69,6 +73,7 @@ class Registries:
     """search: registries for short names, in turn. aliases: short name to full name, both without a tag.
 
     helpers: credential helpers to ask for any registry, in turn. mode: what to do with a short name that may mean several images.
+    insecure_by_default: whether a registry that no rule is for is spoken to without verification.
     """
 
     search: tuple[str, ...] = (DEFAULT_REGISTRY,)
@@ -76,6 +81,7 @@ class Registries:
     aliases: Mapping[str, str] = field(default_factory=dict)
     helpers: tuple[str, ...] = ()
     mode: Literal["", "enforcing", "permissive", "disabled"] = ""
+    insecure_by_default: bool = False
 
     def names(self, text: str) -> list[str]:
         """The full names that a name may mean, the likeliest first. Raises InvalidRequest."""
@@ -94,6 +100,10 @@ class Registries:
             )
         return list(dict.fromkeys(reference.normalize(f"{registry}/{given}") for registry in self.search))
 
+    def unverified(self) -> "Registries":
+        """The same, but every registry that answers is trusted."""
+        return replace(self, rules=tuple(rule.unverified() for rule in self.rules), insecure_by_default=True)
+
     def rule(self, name: str) -> Rule | None:
         """The table with the longest prefix of a full name, or of a registry's own name."""
         fitting = [rule for rule in self.rules if rule.matched(name)]
@@ -101,7 +111,7 @@ class Registries:
 
     def require_allowed(self, name: str) -> Rule:
         """The rule for a name; one that says nothing where none is written. Raises RegistryFailed for what is blocked."""
-        rule = self.rule(name) or Rule(prefix=name.partition("/")[0])
+        rule = self.rule(name) or Rule(prefix=name.partition("/")[0], insecure=self.insecure_by_default)
         if rule.blocked:
             raise RegistryFailed(f"registry {rule.prefix} is blocked in registries.conf; {name} was not asked for")
         return rule

@@ -10,6 +10,7 @@ otherwise go before the registries which that file was written to have searched.
 Of two files the later one wins: for the search list as a whole, for a [[registry]] table by its prefix, for an alias by its name.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from podlink.engine.images.registries.surroundings import Surroundings
 
 NAME = "registries.conf"
 LIMIT = 4 * 1024 * 1024
+WILDCARD = re.compile(r"\*\.[^*/:@]+/?")
 MODES = ("", "enforcing", "permissive", "disabled")
 USED_FOR = ("all", "digest-only", "tag-only")
 AUTH_FILES = "containers-auth.json"
@@ -114,6 +116,8 @@ class Table:
     def _rule(self, table: Mapping[str, Any]) -> Rule:
         location = self._location(self._text(table, "location"), "location")
         prefix = self._text(table, "prefix")
+        if "*" in prefix and not WILDCARD.fullmatch(prefix):
+            self._refuse("prefix", f"a wildcard before a host alone, as *.example.org, and not {prefix[:80]!r},")
         if prefix.startswith("*."):
             prefix = "*." + self._location(prefix[2:], "prefix")
         else:

@@ -4,6 +4,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from podlink.engine.host import Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +30,8 @@ class Surroundings:
     def settings(self) -> Path:
         """The user's configuration: `~/.config`, or where the XDG base directories say."""
         return self.variable("XDG_CONFIG_HOME") or self.home / ".config"
+
+
+def around(host: "Host") -> Surroundings:
+    """What an engine sees: the environment of the process, but for what was said to this engine alone."""
+    return Surroundings({**os.environ, **host.variables})

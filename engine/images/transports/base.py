@@ -24,6 +24,7 @@ from typing import Literal, Protocol
 from podlink.engine.errors import InvalidRequest
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.image.manifest import Descriptor
+from podlink.engine.oci.readable import Readable, Rereadable
 
 REGISTRY = "docker"
 TRANSPORTS = ("docker-archive", "oci-archive", "oci", "dir")
@@ -31,14 +32,6 @@ TRANSPORTS = ("docker-archive", "oci-archive", "oci", "dir")
 FOREIGN = ("docker-daemon", "containers-storage", "ostree", "sif", "tarball", "atomic")
 """Transports of other programs; an image name that looks like one of these was meant as one."""
 WANTED = "docker://NAME, docker-archive:FILE, oci-archive:FILE, oci:DIR or dir:DIR"
-
-
-class Readable(Protocol):
-    """Bytes in order. An empty answer is the end."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """At most `size` bytes (all of them for a negative size); fewer than asked for say nothing about the end."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +81,12 @@ class Form:
     """What a place wants an image to look like.
 
     layers: as they are kept; with none of them plain; all of them plain. oci: whether it takes the OCI's manifests only.
+    foreign: whether it does without the layers that say themselves where they are.
     """
 
     layers: Literal["kept", "compressed", "plain"] = "kept"
     oci: bool = False
+    foreign: bool = False
 
 
 class Destination(Protocol):
@@ -113,7 +108,7 @@ class Destination(Protocol):
         """Have the blob from another repository of the same place (`127.0.0.1:5000/team/app`); false where that can't be."""
         ...
 
-    def put_blob(self, descriptor: Descriptor, content: Readable) -> None:
+    def put_blob(self, descriptor: Descriptor, content: Rereadable) -> None:
         """Write a blob. The place keeps it only if it has the size and the digest of the descriptor."""
         ...
 
@@ -155,6 +150,8 @@ def parse_place(text: str) -> Place:
     front, colon, rest = text.partition(":")
     if colon and front == REGISTRY and not rest.startswith("//"):
         raise InvalidRequest(f"{text[:200]!r}: a registry's image is named docker://NAME")
+    if colon and front.lower() in ("http", "https") and rest.startswith("//"):
+        raise InvalidRequest(f"{text[:200]!r}: an image is named without {front}://; give {REGISTRY}:{rest[:150]}")
     if colon and front in FOREIGN:
         raise InvalidRequest(f"{text[:200]!r}: the transport {front} is not supported; give {WANTED}")
     if not colon or front not in (REGISTRY, *TRANSPORTS):

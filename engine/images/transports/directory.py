@@ -8,12 +8,13 @@ HEX.manifest.json     the manifests that an index names
 
 from contextlib import AbstractContextManager
 
-from podlink.engine.images.transports.base import Form, RawManifest, Readable
+from podlink.engine.images.transports.base import Form, RawManifest
 from podlink.engine.images.transports.drafts import Draft
 from podlink.engine.images.transports.files import Files, at, read_small
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.image import document
 from podlink.engine.oci.image.manifest import Descriptor
+from podlink.engine.oci.readable import Readable, Rereadable
 
 MANIFEST, VERSION = "manifest.json", "version"
 VERSION_TEXT = b"Directory Transport Version: 1.1\n"
@@ -49,7 +50,7 @@ class DirectoryDestination:
     def mount(self, descriptor: Descriptor, repository: str) -> bool:
         return False
 
-    def put_blob(self, descriptor: Descriptor, content: Readable) -> None:
+    def put_blob(self, descriptor: Descriptor, content: Rereadable) -> None:
         self._draft.put(descriptor.digest.hex, descriptor, content)
 
     def put_manifest(self, content: bytes, media_type: str, digest: Digest | None = None) -> None:

@@ -13,23 +13,25 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from threading import Lock
 
-from podlink.engine.errors import ImageNotFound, InvalidArchive
-from podlink.engine.images.transports.base import Form, RawManifest, Readable
+from podlink.engine.errors import InvalidArchive, InvalidRequest
+from podlink.engine.images.transports.base import Form, RawManifest
 from podlink.engine.images.transports.drafts import Draft
-from podlink.engine.images.transports.files import PIECE, Files, at, named, read_small
+from podlink.engine.images.transports.files import PIECE, Files, at, named, not_one, read_small
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.image import document, media_types
 from podlink.engine.oci.image.config import ImageConfig
 from podlink.engine.oci.image.document import Document
 from podlink.engine.oci.image.manifest import Descriptor, Manifest
 from podlink.engine.oci.layer.compression import LONGEST_MAGIC, compression_of
+from podlink.engine.oci.readable import Readable, Rereadable
+from podlink.engine.oci.reference import normalize
 
 MANIFEST = "manifest.json"
 KINDS = media_types.LAYERS[media_types.DOCKER_MANIFEST]
 
 
 class DockerArchiveSource:
-    """wanted: one of the archive's `RepoTags`, or `@N` for the N-th image; empty where it has only one image."""
+    """wanted: one of the archive's `RepoTags`, in any form, or `@N` for the N-th image; empty where it has only one image."""
 
     repository = ""
 
@@ -38,7 +40,7 @@ class DockerArchiveSource:
         images = document.read(b'{"images":' + read_small(files, MANIFEST) + b"}", MANIFEST).inners("images")
         self._image = _chosen(name, images, wanted)
         tags = self._image.texts("RepoTags")
-        self.names = named([wanted] if wanted in tags else tags, name)
+        self.names = named([tag for tag in tags if _same(tag, wanted)] or tags, name)
         self._config = read_small(files, self._image.text("Config"))
         self._paths = {Digest.of(self._config): self._image.text("Config")}
         self._made = b""
@@ -86,7 +88,7 @@ class DockerArchiveDestination:
     def mount(self, descriptor: Descriptor, repository: str) -> bool:
         return False
 
-    def put_blob(self, descriptor: Descriptor, content: Readable) -> None:
+    def put_blob(self, descriptor: Descriptor, content: Rereadable) -> None:
         self._draft.put(_path(descriptor), descriptor, content)
 
     def put_manifest(self, content: bytes, media_type: str, digest: Digest | None = None) -> None:
@@ -104,13 +106,18 @@ def _chosen(name: str, images: Sequence[Document], wanted: str) -> Document:
     if wanted.startswith("@") and numbered.isascii() and numbered.isdecimal() and len(numbered) < 6:
         fitting = list(images[int(numbered) : int(numbered) + 1])
     else:
-        fitting = [image for image in images if not wanted or wanted in image.texts("RepoTags")]
-    if wanted and not fitting:
-        raise ImageNotFound(name)
+        fitting = [image for image in images if not wanted or any(_same(tag, wanted) for tag in image.texts("RepoTags"))]
     if len(fitting) != 1:
-        tags = ", ".join(tag for image in images for tag in image.texts("RepoTags")) or "without names"
-        raise InvalidArchive(f"{name}: it has {len(images)} images ({tags}); say which, as docker-archive:FILE:NAME:TAG")
+        raise not_one(name, [tag for image in images for tag in image.texts("RepoTags")], fitting, "docker-archive:FILE:NAME:TAG")
     return fitting[0]
+
+
+def _same(tag: str, wanted: str) -> bool:
+    """Whether both name one image: `docker save` writes `alpine:3`, skopeo `docker.io/library/alpine:3`."""
+    try:
+        return tag == wanted or normalize(tag) == normalize(wanted)
+    except InvalidRequest:  # one of them is no name
+        return False
 
 
 def _path(descriptor: Descriptor) -> str:

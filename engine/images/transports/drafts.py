@@ -17,10 +17,10 @@ from threading import Lock
 from typing import BinaryIO, Protocol
 
 from podlink.engine.errors import InvalidArchive, InvalidRequest
-from podlink.engine.images.transports.base import Readable
 from podlink.engine.images.transports.files import PIECE
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.image.manifest import Descriptor
+from podlink.engine.oci.readable import Readable
 from podlink.engine.storage.durable import refusals, sync_directory
 
 END = 2 * tarfile.BLOCKSIZE

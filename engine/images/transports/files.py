@@ -11,24 +11,27 @@ import io
 import os
 import posixpath
 import stat
-import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, Protocol, cast
 
-from podlink.engine.errors import InvalidArchive, InvalidRequest
+from podlink.engine.config import Limits
+from podlink.engine.errors import ErrorOccurred, InvalidArchive, InvalidRequest
 from podlink.engine.oci.image.document import LIMIT
-from podlink.engine.oci.layer.compression import LONGEST_MAGIC, compression_of, decompressed
-from podlink.engine.oci.layer.limits import Limits
+from podlink.engine.oci.layer.archive import Place, places
+from podlink.engine.oci.layer.bounds import Room, plain
+from podlink.engine.oci.layer.compression import LONGEST_MAGIC, compression_of
+from podlink.engine.oci.layer.entry import Kind
 from podlink.engine.oci.reference import normalize
 from podlink.engine.storage.durable import refusals
 
-MEMBERS = 100_000
-HEADER = 2**20
-"""Bytes of one header that are read into memory."""
+INDEXED = Limits(entries=100_000, header=2**16, names=2**24, end_mark=False)
+"""What an index may hold: one image has a few hundred members with short names. Each blob's digest says that it is whole."""
 PIECE = 2**20
+SHOWN = 20
+"""How many of the names in an archive are told."""
 
 
 class Files(Protocol):
@@ -67,6 +70,13 @@ def named(names: Sequence[str], place: str) -> tuple[str, ...]:
         raise InvalidArchive(f"{place}: it calls its image something that can be no name: {trouble.reason}") from None
 
 
+def not_one(place: str, names: Sequence[str], fitting: Sequence[object], form: str) -> ErrorOccurred:
+    """What to say of a place that has several images that fit, or none. names: what is there. form: how to say which."""
+    listed = ", ".join(dict.fromkeys(names[:SHOWN])) + (", …" if len(names) > SHOWN else "") or "no names"
+    found = f"{len(fitting)} images fit" if fitting else "no such image is there"
+    return ErrorOccurred(f"{place}: {found}; it has {listed}: say which, as {form}")
+
+
 class Folder:
     """The files below a directory of the host."""
 
@@ -91,50 +101,50 @@ class Folder:
 class TarFile:
     """The members of an archive, compressed or not. Safe to read from several threads."""
 
-    def __init__(self, path: Path, scratch: Path, stack: ExitStack) -> None:
+    def __init__(self, path: Path, scratch: Path, stack: ExitStack, limits: Limits) -> None:
         """scratch: a folder for a nameless file, should the archive be compressed. stack: closes the archive."""
         self._name = str(path)
-        self._file = stack.enter_context(_plain(path, scratch))
-        self._members: dict[str, tarfile.TarInfo] = {}
+        self._file = stack.enter_context(_plain(path, scratch, limits))
         try:
-            with tarfile.open(fileobj=cast(IO[bytes], _Bounded(self._file)), mode="r:") as archive:
-                for number, member in enumerate(archive):
-                    if number >= MEMBERS:
-                        raise InvalidArchive(f"{path}: more than {MEMBERS} members")
-                    self._members[posixpath.normpath(member.name)] = member
-        except (tarfile.TarError, ValueError, OverflowError) as error:
-            raise InvalidArchive(f"{path}: it is not a tar archive, or is damaged ({error})") from None
+            self._members = _index(self._file)
+        except InvalidArchive as trouble:
+            raise InvalidArchive(f"{path}: {trouble.reason}") from None
 
     @contextmanager
     def open(self, path: str) -> Iterator[IO[bytes]]:
-        member = self._member(path)
-        yield cast(IO[bytes], io.BufferedReader(_Part(self._file.fileno(), member.offset_data, member.size), PIECE))
+        place = self._place(path)
+        yield cast(IO[bytes], io.BufferedReader(_Part(self._file.fileno(), place.offset, place.size), PIECE))
 
     def size(self, path: str) -> int:
-        return self._member(path).size
+        return self._place(path).size
 
-    def _member(self, path: str) -> tarfile.TarInfo:
-        name = posixpath.normpath(_inside(path))
-        member = self._members.get(name)
-        if member is not None and member.issym():
-            member = self._members.get(posixpath.normpath(posixpath.join(posixpath.dirname(name), member.linkname)))
-        elif member is not None and member.islnk():
-            member = self._members.get(posixpath.normpath(member.linkname))
-        if member is None or not member.isfile():
+    def _place(self, path: str) -> Place:
+        """Where a file is, by its own name or by that of a link to it."""
+        name = os.fsencode(posixpath.normpath(_inside(path)))
+        found = self._members.get(name)
+        if isinstance(found, bytes):
+            found = self._members.get(found)
+        if not isinstance(found, Place):
             raise InvalidArchive(f"{self._name}: {path} is not in it; this is no archive of this kind, or it is damaged")
-        return member
+        return found
 
 
-class _Bounded:
-    """A file for `tarfile`, which reads an extended header whole, however large it says that it is."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.seek, self.tell, self._read = file.seek, file.tell, file.read
-
-    def read(self, size: int) -> bytes:
-        if size > HEADER:
-            raise ValueError(f"a header of {size} bytes; {HEADER} are read")
-        return self._read(size)
+def _index(file: BinaryIO) -> dict[bytes, Place | bytes]:
+    """The files of an archive and where they are, and its links and where they lead. Nothing else of it is remembered."""
+    found: dict[bytes, Place | bytes] = {}
+    names = 0
+    for entry, place in places(file, INDEXED):
+        names += len(entry.name) + len(entry.link)
+        if names > INDEXED.names:
+            raise InvalidArchive(f"names of more than {INDEXED.names} bytes in all")
+        found.pop(entry.name, None)
+        if entry.kind is Kind.FILE and entry.segments is None:
+            found[entry.name] = place
+        elif entry.kind is Kind.SYMLINK:
+            found[entry.name] = posixpath.normpath(posixpath.join(posixpath.dirname(entry.name), entry.link))
+        elif entry.kind is Kind.HARD_LINK:
+            found[entry.name] = entry.link
+    return found
 
 
 class _Part(io.RawIOBase):
@@ -162,7 +172,7 @@ class _Part(io.RawIOBase):
 
 
 @contextmanager
-def _plain(path: Path, scratch: Path) -> Iterator[BinaryIO]:
+def _plain(path: Path, scratch: Path, limits: Limits) -> Iterator[BinaryIO]:
     """The archive without its compression: a compressed one is unpacked into a nameless file first, to be read in any order."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)  # a FIFO is not waited for
@@ -175,20 +185,24 @@ def _plain(path: Path, scratch: Path) -> Iterator[BinaryIO]:
         if not compression_of(file.peek(LONGEST_MAGIC)[:LONGEST_MAGIC]):
             yield file
             return
-        with tempfile.TemporaryFile(dir=scratch) as plain:
-            _decompress(file, cast(BinaryIO, plain), path)
-            yield cast(BinaryIO, plain)
+        with tempfile.TemporaryFile(dir=scratch) as unpacked:
+            try:
+                _decompress(file, cast(BinaryIO, unpacked), limits, Room(scratch, limits.spare))
+            except InvalidArchive as trouble:
+                raise InvalidArchive(f"{path}: {trouble.reason.removeprefix('layer: ')}") from None
+            yield cast(BinaryIO, unpacked)
 
 
-def _decompress(file: BinaryIO, plain: BinaryIO, path: Path) -> None:
-    reader, limit = decompressed(file), Limits().total
-    with refusals(f"{path}, decompressed"):
+def _decompress(file: BinaryIO, unpacked: BinaryIO, limits: Limits, room: Room) -> None:
+    reader = plain(file, limits)
+    with refusals("the archive, decompressed"):
         while data := reader.read(PIECE):
-            plain.write(data)
-            if plain.tell() > limit:
-                raise InvalidArchive(f"{path}: more than the limit of {limit} bytes when uncompressed")
-        plain.flush()
-        plain.seek(0)
+            room.require(len(data))
+            unpacked.write(data)
+            if unpacked.tell() > limits.total:
+                raise InvalidArchive(f"more than the limit of {limits.total} bytes when uncompressed")
+        unpacked.flush()
+        unpacked.seek(0)
 
 
 def _inside(path: str) -> str:

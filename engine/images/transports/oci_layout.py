@@ -7,24 +7,27 @@
 A folder may hold several images; one more is added to those that are there. An archive is written anew.
 """
 
+import re
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from podlink.engine.errors import ImageNotFound, InvalidArchive, InvalidRequest
-from podlink.engine.images.transports.base import Form, RawManifest, Readable
+from podlink.engine.errors import InvalidArchive, InvalidRequest
+from podlink.engine.images.transports.base import Form, RawManifest
 from podlink.engine.images.transports.drafts import Draft
-from podlink.engine.images.transports.files import Files, Folder, at, named, read_small
+from podlink.engine.images.transports.files import Files, Folder, at, named, not_one, read_small
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.image import document, media_types
 from podlink.engine.oci.image.document import Document
 from podlink.engine.oci.image.manifest import Descriptor
+from podlink.engine.oci.readable import Readable, Rereadable
 
 REF_NAME = "org.opencontainers.image.ref.name"
 FULL_NAME = "io.containerd.image.name"
 """What other programs note beside the `ref.name`, which is often a tag alone."""
 LAYOUT, INDEX = "oci-layout", "index.json"
 VERSION = "1.0.0"
+TAG = re.compile(r"[A-Za-z0-9]+(?:(?:[-._:@+/]|--)[A-Za-z0-9]+)*")
 
 
 class OciSource:
@@ -38,14 +41,10 @@ class OciSource:
         index = read_small(files, INDEX)
         entries = list(document.read(index, INDEX).inners("manifests"))
         fitting = [entry for entry in entries if not tag or tag in _names(entry)]
-        if tag and not fitting:
-            raise ImageNotFound(name)
         self._index = index if _is_one_image(fitting) else None
         if self._index is None and len(fitting) != 1:
-            listed = ", ".join(each for entry in entries for each in _names(entry)) or "without names"
-            raise InvalidArchive(
-                f"{name}: it has {len(fitting)} images ({listed}); say which, as {name.partition(':')[0]}:PATH:TAG"
-            )
+            listed = [each for entry in entries for each in _names(entry)]
+            raise not_one(name, listed, fitting, f"{name.partition(':')[0]}:PATH:TAG")
         self._entry = Descriptor.read(fitting[0])
         self.names = named([each for each in _names(fitting[0])[:1] if "/" in each or ":" in each], name)
 
@@ -77,7 +76,7 @@ class OciDestination:
     def mount(self, descriptor: Descriptor, repository: str) -> bool:
         return False
 
-    def put_blob(self, descriptor: Descriptor, content: Readable) -> None:
+    def put_blob(self, descriptor: Descriptor, content: Rereadable) -> None:
         self._draft.put(_blob(descriptor.digest), descriptor, content)
 
     def put_manifest(self, content: bytes, media_type: str, digest: Digest | None = None) -> None:
@@ -101,6 +100,12 @@ def known_entries(root: Path, name: str) -> list[dict[str, Any]]:
         return [dict(entry.fields) for entry in document.read(read_small(files, INDEX), INDEX).inners("manifests")]
     except InvalidArchive as trouble:
         raise InvalidRequest(f"{name}: the folder has other things in it ({trouble.reason}); give an empty one") from None
+
+
+def require_tag(tag: str, name: str) -> None:
+    """Raises InvalidRequest for what can be no `ref.name` (image-spec, annotations.md): other programs would not find it."""
+    if tag and not TAG.fullmatch(tag):
+        raise InvalidRequest(f"{name}: {tag[:80]!r} can be no name in a layout: letters and digits, joined by - . _ : @ / or +")
 
 
 def _require_layout(files: Files, name: str) -> None:

@@ -3,50 +3,62 @@
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
 
 from podlink.engine.cancel import NEVER, Cancel
+from podlink.engine.config import Limits
 from podlink.engine.errors import InvalidRequest, NotHonoured
+from podlink.engine.images.registries.surroundings import Surroundings
 from podlink.engine.images.transports import registry
 from podlink.engine.images.transports.base import REGISTRY, Candidate, Destination, Place, Source, parse_place
 from podlink.engine.images.transports.directory import VERSION, DirectoryDestination, DirectorySource
 from podlink.engine.images.transports.docker_archive import DockerArchiveDestination, DockerArchiveSource
 from podlink.engine.images.transports.drafts import folder, new_archive
 from podlink.engine.images.transports.files import Folder, TarFile
-from podlink.engine.images.transports.oci_layout import OciDestination, OciSource, known_entries
+from podlink.engine.images.transports.oci_layout import OciDestination, OciSource, known_entries, require_tag
 from podlink.engine.oci import reference
 from podlink.engine.storage.durable import refusals, sync_directory
 
 
-def candidates(text: str, cancel: Cancel, scratch: Path) -> list[Candidate]:
-    """The images that a name may mean, to be tried in turn. scratch: where a compressed archive is unpacked for a while.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On what terms an image is read. scratch: where a compressed archive is unpacked for a while. tls_verify: of a registry.
 
-    Raises InvalidRequest.
+    surroundings: where registries are configured.
     """
+
+    scratch: Path
+    limits: Limits
+    tls_verify: bool = True
+    surroundings: Surroundings = field(default_factory=Surroundings)
+
+
+def candidates(text: str, terms: Terms, cancel: Cancel) -> list[Candidate]:
+    """The images that a name may mean, to be tried in turn. Raises InvalidRequest."""
     place = parse_place(text)
     if place.transport == REGISTRY:
-        return registry.candidates(place.name, cancel)
-    return [Candidate(str(place), partial(_source, place, scratch))]
+        return registry.candidates(place.name, cancel, terms.surroundings, tls_verify=terms.tls_verify)
+    return [Candidate(str(place), partial(_source, place, terms))]
 
 
 @contextmanager
-def _source(place: Place, scratch: Path) -> Iterator[Source]:
+def _source(place: Place, terms: Terms) -> Iterator[Source]:
     with ExitStack() as stack:
-        yield SOURCES[place.transport](place, scratch, stack)
+        yield SOURCES[place.transport](place, terms, stack)
 
 
-def _tar(place: Place, scratch: Path, stack: ExitStack) -> TarFile:
-    return TarFile(Path(place.path), scratch, stack)
+def _tar(place: Place, terms: Terms, stack: ExitStack) -> TarFile:
+    return TarFile(Path(place.path), terms.scratch, stack, terms.limits)
 
 
-SOURCES: dict[str, Callable[[Place, Path, ExitStack], Source]] = {
-    "oci": lambda place, scratch, stack: OciSource(str(place), Folder(Path(place.path)), place.name),
-    "oci-archive": lambda place, scratch, stack: OciSource(str(place), _tar(place, scratch, stack), place.name),
-    "docker-archive": lambda place, scratch, stack: DockerArchiveSource(str(place), _tar(place, scratch, stack), place.name),
-    "dir": lambda place, scratch, stack: DirectorySource(str(place), Folder(Path(place.path))),
+SOURCES: dict[str, Callable[[Place, Terms, ExitStack], Source]] = {
+    "oci": lambda place, terms, stack: OciSource(str(place), Folder(Path(place.path)), place.name),
+    "oci-archive": lambda place, terms, stack: OciSource(str(place), _tar(place, terms, stack), place.name),
+    "docker-archive": lambda place, terms, stack: DockerArchiveSource(str(place), _tar(place, terms, stack), place.name),
+    "dir": lambda place, terms, stack: DirectorySource(str(place), Folder(Path(place.path))),
 }
 
 
@@ -55,9 +67,11 @@ class Wishes:
     """How an image is to be written. tls_verify: of a registry. compress: layers that the place would take plain.
 
     names: what a docker-archive calls the image, beside the name in its place; each made full.
+    surroundings: where registries are configured.
     """
 
     tls_verify: bool = True
+    surroundings: Surroundings = field(default_factory=Surroundings)
     compress: bool = False
     names: Sequence[str] = ()
 
@@ -71,12 +85,13 @@ def destination(place: Place, wishes: Wishes, cancel: Cancel = NEVER) -> Abstrac
     if wishes.names and place.transport != "docker-archive":
         raise NotHonoured("tags", f"{place} holds an image under one name; only a docker-archive has several")
     if place.transport == REGISTRY:
-        return registry.destination(place.name, tls_verify=wishes.tls_verify, cancel=cancel)
+        return registry.destination(place.name, tls_verify=wishes.tls_verify, cancel=cancel, surroundings=wishes.surroundings)
     return DESTINATIONS[place.transport](place, wishes)
 
 
 @contextmanager
 def _oci(place: Place, wishes: Wishes) -> Iterator[Destination]:
+    require_tag(place.name, str(place))
     known = known_entries(Path(place.path), str(place))
     with folder(Path(place.path)) as draft:
         yield OciDestination(str(place), draft, place.name, known)
@@ -84,6 +99,7 @@ def _oci(place: Place, wishes: Wishes) -> Iterator[Destination]:
 
 @contextmanager
 def _oci_archive(place: Place, wishes: Wishes) -> Iterator[Destination]:
+    require_tag(place.name, str(place))
     with new_archive(Path(place.path)) as draft:
         yield OciDestination(str(place), draft, place.name, [])
 
@@ -108,6 +124,8 @@ def _directory(place: Place, wishes: Wishes) -> Iterator[Destination]:
     taken = any(path.iterdir()) and not (path / VERSION).is_file() if path.is_dir() else path.exists()
     if taken:
         raise InvalidRequest(f"{place}: it is there already and holds no image; give a new folder, or an empty one")
+    if not path.parent.is_dir():
+        raise InvalidRequest(f"{place}: it is to be a folder in one that is there")
     draft = path.parent / f".{path.name}.{token_hex(4)}"
     try:
         with folder(draft) as files:

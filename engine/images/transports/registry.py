@@ -18,21 +18,25 @@ from podlink.engine.images.registries.configuration import Location, Registries,
 from podlink.engine.images.registries.files import load
 from podlink.engine.images.registries.servers import endpoint_for
 from podlink.engine.images.registries.surroundings import Surroundings
-from podlink.engine.images.transports.base import Candidate, Destination, Form, RawManifest, Readable, Source
+from podlink.engine.images.transports.base import Candidate, Destination, Form, RawManifest, Source
 from podlink.engine.oci import reference
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.distribution.client import Client
 from podlink.engine.oci.image.manifest import Descriptor
+from podlink.engine.oci.readable import Readable, Rereadable
 from podlink.engine.oci.reference import Reference
 
 
-def candidates(name: str, cancel: Cancel = NEVER, surroundings: Surroundings | None = None) -> list[Candidate]:
+def candidates(
+    name: str, cancel: Cancel = NEVER, surroundings: Surroundings | None = None, *, tls_verify: bool = True
+) -> list[Candidate]:
     """The images that a name may mean, to be tried in turn. Nothing is asked of any registry yet.
 
-    Raises InvalidRequest for what is no name, and for a configuration that can't be understood.
+    tls_verify: false to speak to registries whose certificates can't be verified, or that have none. Raises InvalidRequest for
+    what is no name, and for a configuration that can't be understood.
     """
     found = surroundings or Surroundings()
-    registries = load(found)
+    registries = load(found) if tls_verify else load(found).unverified()
     return [Candidate(full, partial(source, full, registries, cancel, found)) for full in registries.names(name)]
 
 
@@ -127,7 +131,7 @@ class RegistrySource:
 class RegistryDestination:
     """A repository and a tag that an image is pushed to."""
 
-    form = Form(layers="compressed")
+    form = Form(layers="compressed", foreign=True)
 
     def __init__(self, client: Client, full: Reference) -> None:
         self._client = client
@@ -146,7 +150,7 @@ class RegistryDestination:
             return False
         return self._client.mount(self._full.path, descriptor.digest, other.path)
 
-    def put_blob(self, descriptor: Descriptor, content: Readable) -> None:
+    def put_blob(self, descriptor: Descriptor, content: Rereadable) -> None:
         self._client.upload(self._full.path, descriptor.digest, content)
 
     def put_manifest(self, content: bytes, media_type: str, digest: Digest | None = None) -> None:

@@ -22,8 +22,9 @@ from podlink.engine.oci.distribution.download import Download
 from podlink.engine.oci.distribution.endpoint import Endpoint
 from podlink.engine.oci.distribution.exchange import Exchange
 from podlink.engine.oci.distribution.retry import Patience
-from podlink.engine.oci.distribution.upload import Readable, Upload
+from podlink.engine.oci.distribution.upload import Upload
 from podlink.engine.oci.image.document import LIMIT
+from podlink.engine.oci.readable import Rereadable
 
 if TYPE_CHECKING:
     import urllib3
@@ -39,6 +40,9 @@ SCHEMA_1 = ("application/vnd.docker.distribution.manifest.v1+prettyjws", "applic
 ACCEPT = ", ".join(MANIFESTS) + "".join(f", {kind};q=0.1" for kind in SCHEMA_1)
 VAGUE = ("", "application/json", "text/plain", "application/octet-stream", "binary/octet-stream")
 """Media types of servers that know nothing of manifests; then the document's own word counts."""
+
+
+HTML = "text/html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +76,18 @@ class Client:
         """The manifest or index under a tag or digest; one under a digest has it. Raises ImageNotFound, RegistryFailed."""
         what = f"manifest {_shown(repository, reference)}"
         path = f"/v2/{repository}/manifests/{reference}"
-        failures = 0
+        tries = self.exchange.tries()
         while True:
             try:
                 with self.exchange.ask("GET", path, (pull(repository),), headers={"Accept": ACCEPT}) as answer:
                     return self._read_manifest(answer, repository, reference, what)
             except Dropped as trouble:
-                failures += trouble.weight
-                if failures >= self.exchange.patience.tries:
+                if not tries.fail(trouble.weight):
                     raise RegistryFailed(f"{self.endpoint}: {what}: {trouble}, again and again") from None
-            self.exchange.patience.wait(failures, self.exchange.cancel)
 
     def _read_manifest(self, answer: "urllib3.BaseHTTPResponse", repository: str, reference: str, what: str) -> FetchedManifest:
+        if answer.status in (200, 404) and _kind(answer.headers.get("Content-Type", "")) == HTML:
+            raise self._no_registry(what)
         if answer.status == 404:
             raise ImageNotFound(f"{self.endpoint.name}/{_shown(repository, reference)}")
         if answer.status != 200:
@@ -100,16 +104,18 @@ class Client:
 
     def _media_type(self, header: str, content: bytes, what: str) -> str:
         """The Content-Type, or, where it is vague, what the document calls itself."""
-        told = header.partition(";")[0].strip().lower()
-        if told == "text/html" or content[:64].lstrip()[:1] == b"<":
-            raise RegistryFailed(f"{self.endpoint}: {what}: it answers with a page of HTML; is that a registry?")
-        if told not in VAGUE:
-            return told
+        if content[:64].lstrip()[:1] == b"<":
+            raise self._no_registry(what)
+        if _kind(header) not in VAGUE:
+            return _kind(header)
         try:
             own = json.loads(content).get("mediaType", "")
         except (ValueError, AttributeError, RecursionError):
             raise RegistryFailed(f"{self.endpoint}: {what}: it answers with no JSON object; is that a registry?") from None
         return own if isinstance(own, str) else ""
+
+    def _no_registry(self, what: str) -> RegistryFailed:
+        return RegistryFailed(f"{self.endpoint}: {what}: it answers with a page of HTML; is that a registry?")
 
     @contextmanager
     def blob(self, repository: str, digest: Digest, size: int, offset: int = 0) -> Iterator[Download]:
@@ -158,7 +164,7 @@ class Client:
         except (Dropped, RegistryFailed, InvalidRequest):
             pass
 
-    def upload(self, repository: str, digest: Digest, content: Readable) -> None:
+    def upload(self, repository: str, digest: Digest, content: Rereadable) -> None:
         """Send a blob. The registry keeps it only if it finds this digest. Raises RegistryFailed."""
         Upload(self.exchange, repository, digest).run(content)
 
@@ -172,6 +178,11 @@ class Client:
             told = answer.headers.get("Docker-Content-Digest", "")
         if told and told != str(Digest.of(content)):
             raise RegistryFailed(f"{self.endpoint}: {what}: it keeps it as {told[:80]!r}, which is not what was sent")
+
+
+def _kind(content_type: str) -> str:
+    """The header's media type, without its parameters (RFC 9110, section 8.3.1)."""
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _shown(repository: str, reference: str) -> str:

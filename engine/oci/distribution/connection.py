@@ -35,12 +35,14 @@ AGENT = "podlink"
 class Dropped(Exception):
     """The connection broke, or stalled, in the middle of what was a sensible request. Another try may fare better.
 
-    weight: of how many failures. A stall has cost so much time already that it counts as three.
+    weight: of how many failures. A stall has cost so much time already that it counts as three. retry_after: the header of
+    that name, of a server that says when.
     """
 
-    def __init__(self, why: str, weight: int = 1) -> None:
+    def __init__(self, why: str, weight: int = 1, retry_after: str | None = None) -> None:
         super().__init__(why)
         self.weight = weight
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,12 @@ class Connection:
         self._lock = Lock()
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Let go of every connection: at once, also where an error's traceback still holds on to what the library keeps."""
         with self._lock:
-            for pool in self._pools.values():
-                pool.clear()
+            for manager in self._pools.values():
+                for key in list(manager.pools.keys()):
+                    manager.pools[key].close()
+                manager.clear()
             self._pools.clear()
 
     @contextmanager
@@ -157,7 +161,8 @@ class Connection:
             )
 
     def _pool(self, url: str, own: bool) -> "urllib3.PoolManager":
-        """The pool for this URL's proxy. own: to the registry itself, which alone is shown the client certificate."""
+        """The pool for this URL's proxy. own: to whom the request was made out, the registry or whom it names for tokens and
+        uploads; who is only redirected to is not shown the client certificate."""
         proxy = proxy_for(url, self.endpoint.environment)
         with self._lock:
             if (proxy, own) not in self._pools:
@@ -219,7 +224,7 @@ class Connection:
         except (exceptions.ProtocolError, ConnectionError, TimeoutError) as trouble:
             raise Dropped(f"{where} broke the connection: {_reason(trouble)}") from None
         except (exceptions.HTTPError, ValueError) as trouble:
-            raise RegistryFailed(f"{name} at {where}: {_reason(trouble)}") from None
+            raise RegistryFailed(f"{name} at {where} sends what can't be understood: {_reason(trouble)}") from None
 
 
 def finish(answer: "urllib3.BaseHTTPResponse") -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from podlink.engine.cancel import Cancel
 from podlink.engine.errors import RegistryFailed
 from podlink.engine.oci.distribution.connection import Connection, Dropped, finish
-from podlink.engine.oci.distribution.retry import Patience, leave
+from podlink.engine.oci.distribution.retry import Patience, Tries, leave
 
 if TYPE_CHECKING:
     import urllib3
@@ -50,7 +50,6 @@ class Download:
         """what: its name in messages. size: of the whole blob; None for one that ends where its server says."""
         self._open = open
         self._connection = connection
-        self._patience = patience
         self._cancel = cancel
         self._what = what
         self.size = size
@@ -59,7 +58,7 @@ class Download:
 
         self._stay: Callable[[], None] = lambda: None
         """Takes back that the caller's leaving ends the connection."""
-        self._failures = 0
+        self._tries = Tries(patience, cancel)
         self._forgiven_at = offset
         self._pace = (time.monotonic(), offset)
 
@@ -103,12 +102,12 @@ class Download:
     def _watch(self) -> None:
         """Forgive earlier failures after enough progress, and give up a connection that makes nearly none."""
         if self._position - self._forgiven_at >= PROGRESS:
-            self._failures, self._forgiven_at = 0, self._position
+            self._tries.forgive()
+            self._forgiven_at = self._position
         since, at = self._pace
         if (now := time.monotonic()) - since > SLOW_SECONDS:
             if self._position - at < SLOW_BYTES:
-                self.close()
-                self._count(Dropped(f"it brings less than {SLOW_BYTES} bytes in {SLOW_SECONDS:g} s"))
+                self._failed(Dropped(f"it brings less than {SLOW_BYTES} bytes in {SLOW_SECONDS:g} s"))
             self._pace = (now, self._position)
 
     def _start(self) -> None:
@@ -137,13 +136,9 @@ class Download:
             count -= skipped
 
     def _failed(self, trouble: Dropped) -> None:
+        """Let go of the connection, and wait before the next one."""
         self.close()
-        self._count(trouble)
-        self._patience.wait(self._failures, self._cancel)
-
-    def _count(self, trouble: Dropped) -> None:
-        self._failures += trouble.weight
-        if self._failures >= self._patience.tries:
+        if not self._tries.fail(trouble.weight):
             raise self._broken(f"{trouble}, again and again") from None
 
     def _broken(self, why: str) -> RegistryFailed:

@@ -23,7 +23,7 @@ from podlink.engine.oci.distribution.auth import Authorizer, Scopes
 from podlink.engine.oci.distribution.connection import Connection, Dropped, Request, Timeouts, finish, origin
 from podlink.engine.oci.distribution.endpoint import Endpoint
 from podlink.engine.oci.distribution.refusal import LIMIT, refusal
-from podlink.engine.oci.distribution.retry import PASSING, Patience, leave
+from podlink.engine.oci.distribution.retry import PASSING, Patience, Tries, leave
 
 if TYPE_CHECKING:
     import urllib3
@@ -37,18 +37,28 @@ class Exchange:
     """Requests to one registry. Safe to use from several threads."""
 
     def __init__(
-        self, endpoint: Endpoint, patience: Patience | None = None, cancel: Cancel = NEVER, timeouts: Timeouts | None = None
+        self,
+        endpoint: Endpoint,
+        patience: Patience | None = None,
+        cancel: Cancel = NEVER,
+        timeouts: Timeouts | None = None,
+        base: str = "",
     ) -> None:
+        """base: where the server is known to be, `http://host`; else by https, or as an insecure one is found to be."""
         self.endpoint = endpoint
         self.patience = patience or Patience()
         self.cancel = cancel
         self.connection = Connection(endpoint, timeouts)
         self._authorizer = Authorizer(endpoint, self._ask_token)
-        self._base = "" if endpoint.insecure else f"https://{endpoint.host}"
+        self._base = base or ("" if endpoint.insecure else f"https://{endpoint.host}")
         self._lock = Lock()
 
     def close(self) -> None:
         self.connection.close()
+
+    def tries(self) -> Tries:
+        """Those of one thing."""
+        return Tries(self.patience, self.cancel)
 
     @contextmanager
     def ask(
@@ -119,24 +129,20 @@ class Exchange:
         raise RegistryFailed(f"{self.endpoint}: neither https nor http works: {'; '.join(dict.fromkeys(troubles))}")
 
     def _patiently(self, request: Request, scopes: Scopes) -> "urllib3.BaseHTTPResponse":
-        failures = 0
+        tries = self.tries()
         while True:
             leave(self.cancel)
-            retry_after = None
             try:
                 answer = self._authorized(request, scopes)
-                failures += 1
-                if answer.status not in PASSING or failures >= self.patience.tries:
+                if answer.status not in PASSING or tries.is_last:
                     return answer
-                retry_after = answer.headers.get("Retry-After")
                 finish(answer)
+                tries.fail(retry_after=answer.headers.get("Retry-After"))
             except Dropped as trouble:
-                failures += trouble.weight
-                if failures >= self.patience.tries:
+                if not tries.fail(trouble.weight):
                     raise RegistryFailed(
                         f"{self.endpoint}: {trouble}, again and again; is it overloaded, or the network?"
                     ) from None
-            self.patience.wait(failures, self.cancel, retry_after)
 
     def _authorized(self, request: Request, scopes: Scopes) -> "urllib3.BaseHTTPResponse":
         """The answer with the Authorization that the registry wants. Uploads to another host go without."""
@@ -157,17 +163,13 @@ class Exchange:
 
     def _ask_token(self, request: Request) -> tuple[int, bytes]:
         """A token service's answer, with the same patience as the registry's."""
-        failures = 0
+        tries = self.tries()
         while True:
-            retry_after = None
             try:
                 with self.connection.send(request) as answer:
-                    failures += 1
-                    retry_after = answer.headers.get("Retry-After")
-                    if answer.status not in PASSING or failures >= self.patience.tries:
+                    if answer.status not in PASSING or tries.is_last:
                         return answer.status, self.connection.read(answer, TOKEN_LIMIT, "a token")
+                tries.fail(retry_after=answer.headers.get("Retry-After"))
             except Dropped as trouble:
-                failures += trouble.weight
-                if failures >= self.patience.tries:
+                if not tries.fail(trouble.weight):
                     raise RegistryFailed(f"{self.endpoint}: its token service: {trouble}, again and again") from None
-            self.patience.wait(failures, self.cancel, retry_after)

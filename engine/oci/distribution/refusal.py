@@ -13,6 +13,7 @@ ADVICE = {
     401: "log in: it wants other credentials than those in auth.json, or some at all",
     403: "these credentials may not do that",
     404: "it has no such thing, or hides it from who is not logged in",
+    407: "the proxy wants a login, as in HTTP_PROXY=http://name:password@host:port",
     405: "it doesn't support that",
     413: "it takes nothing that large",
     416: "it has less of it than its manifest says",

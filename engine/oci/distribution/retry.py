@@ -49,6 +49,34 @@ class Patience:
         leave(cancel)
 
 
+class Tries:
+    """The tries of one thing: how often it has failed by now, and the wait before the next one."""
+
+    def __init__(self, patience: Patience, cancel: Cancel) -> None:
+        self._patience, self._cancel = patience, cancel
+        self._failures = 0
+
+    def fail(self, weight: int = 1, retry_after: str | None = None) -> bool:
+        """Count a failure and wait, as long as the server says (Retry-After) where it does; false where no try is left.
+
+        Raises Cancelled when the caller leaves meanwhile.
+        """
+        self._failures += weight
+        if self._failures >= self._patience.tries:
+            return False
+        self._patience.wait(self._failures, self._cancel, retry_after)
+        return True
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no try is left after this one."""
+        return self._failures + 1 >= self._patience.tries
+
+    def forgive(self) -> None:
+        """Forget the failures: there was progress."""
+        self._failures = 0
+
+
 def leave(cancel: Cancel) -> None:
     """Raises Cancelled once the caller has left."""
     if cancel.is_set():

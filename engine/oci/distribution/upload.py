@@ -4,15 +4,15 @@
     PATCH Location   Content-Range: 0-8388607    202   Location: where to send the next (it changes with every answer)
     PATCH …          Content-Range: 8388608-…    ─ the connection breaks ─
     GET   …                                      204   Range: 0-9999999: what has arrived; from there it goes on
+                                                 404   it has lost count, as Docker's registry does: all of it again
     PUT   …?digest=sha256:9f86…                  201
 
-A blob that fits one chunk goes with the PUT. A chunk is kept in memory until it has arrived, and no more than that: the stream
-that it comes from is read once.
+A blob that is shorter than a chunk goes with the PUT.
 """
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from podlink.engine.errors import RegistryFailed
@@ -21,23 +21,20 @@ from podlink.engine.oci.distribution.auth import push
 from podlink.engine.oci.distribution.connection import Dropped
 from podlink.engine.oci.distribution.exchange import Exchange
 from podlink.engine.oci.distribution.retry import PASSING, leave
+from podlink.engine.oci.readable import Rereadable, read_fully
 
 if TYPE_CHECKING:
     import urllib3
 
 CHUNK = 8 * 1024 * 1024
 BINARY = {"Content-Type": "application/octet-stream"}
+LOST = (404, 416)
+"""Answers of a registry that knows no such session, or has another number of bytes in it."""
 RANGE = re.compile(r"(?:bytes=)?0-(\d{1,19})")
 
 
-class Readable(Protocol):
-    """Bytes in order; an empty answer is the end."""
-
-    def read(self, size: int = -1, /) -> bytes: ...
-
-
 class Upload:
-    """One blob's upload session. Used by one thread."""
+    """One blob's way into a repository. Used by one thread."""
 
     def __init__(self, exchange: Exchange, repository: str, digest: Digest) -> None:
         self._exchange = exchange
@@ -48,20 +45,39 @@ class Upload:
         self._location = ""
         self._sent = 0
 
-    def run(self, content: Readable) -> None:
-        """Send everything that `content` has. Raises RegistryFailed, also when the registry finds another digest."""
-        first = read_fully(content, CHUNK)
+    def run(self, content: Rereadable) -> None:
+        """Send everything that `content` has, from its beginning. Raises RegistryFailed, also when the registry finds another
+        digest."""
         self._begin()
-        if len(first) < CHUNK:
-            return self._finish(first)
-        chunk = first
-        while chunk:
-            self._send(chunk)
-            chunk = read_fully(content, CHUNK)
-        return self._finish(b"")
+        tries, furthest = self._exchange.tries(), 0
+        while trouble := self._attempt(content):
+            if self._sent > furthest:
+                furthest = self._sent
+                tries.forgive()
+            if not tries.fail(trouble.weight, trouble.retry_after):
+                raise RegistryFailed(f"{self._exchange.endpoint}: {self._what}: {trouble}, again and again; try later")
+            if self._is_there():  # all of it had arrived, and only the answer was lost
+                return
+            self._go_on()
+
+    def _attempt(self, content: Rereadable) -> Dropped | None:
+        """Send what has not been sent. What is given is what went wrong, where another try may mend it."""
+        content.seek(self._sent)
+        try:
+            while chunk := read_fully(content, CHUNK):
+                leave(self._exchange.cancel)
+                if self._sent == 0 and len(chunk) < CHUNK:
+                    break
+                self._send(chunk)
+            self._finish(chunk)
+        except Dropped as trouble:
+            return trouble
+        return None
 
     def _begin(self) -> None:
+        """Open a session, in which nothing has been sent."""
         path = f"/v2/{self._repository}/blobs/uploads/"
+        self._location, self._sent = "", 0
         with self._exchange.ask("POST", path, self._scopes, headers={"Content-Length": "0"}, body=b"") as answer:
             if answer.status != 202:
                 raise self._exchange.refuse(answer, self._what)
@@ -74,65 +90,40 @@ class Upload:
             raise RegistryFailed(f"{self._exchange.endpoint}: {self._what}: it names no place to send it to")
 
     def _send(self, chunk: bytes) -> None:
-        """One chunk, from wherever its last byte arrived, until it has arrived whole."""
-        start, failures = self._sent, 0
-        while self._sent < start + len(chunk):
-            leave(self._exchange.cancel)
-            rest = memoryview(chunk)[self._sent - start :]
-            headers = {**BINARY, "Content-Range": f"{self._sent}-{self._sent + len(rest) - 1}", "Content-Length": str(len(rest))}
-            trouble = self._patch(headers, rest)
-            if trouble is None:
-                self._sent += len(rest)
-                continue
-            failures += trouble.weight
-            if failures >= self._exchange.patience.tries:
-                raise RegistryFailed(f"{self._exchange.endpoint}: {self._what}: {trouble}, again and again; try later")
-            self._exchange.patience.wait(failures, self._exchange.cancel)
-            self._resume(start, start + len(chunk))
-
-    def _patch(self, headers: Mapping[str, str], rest: memoryview) -> Dropped | None:
-        """Send the rest of a chunk. What is given is what went wrong, where another try may mend it."""
-        try:
-            with self._exchange.ask("PATCH", self._location, self._scopes, headers=headers, body=rest, again=False) as answer:
-                if answer.status in PASSING or answer.status == 416:
-                    return Dropped(f"it answers {answer.status}")
-                if answer.status not in (201, 202, 204):
-                    raise self._exchange.refuse(answer, self._what)
-                self._move(answer)
-                return None
-        except Dropped as trouble:
-            return trouble
-
-    def _resume(self, start: int, end: int) -> None:
-        """Ask how much has arrived."""
-        with self._exchange.ask("GET", self._location, self._scopes) as answer:
-            if answer.status not in (202, 204):
-                raise self._exchange.refuse(answer, f"{self._what}, to go on with after {self._sent} bytes")
+        """One chunk. Raises Dropped where it may not have arrived."""
+        headers = {**BINARY, "Content-Range": f"{self._sent}-{self._sent + len(chunk) - 1}", "Content-Length": str(len(chunk))}
+        with self._exchange.ask("PATCH", self._location, self._scopes, headers=headers, body=chunk, again=False) as answer:
+            self._require(answer, (201, 202, 204))
             self._move(answer)
-            found = RANGE.fullmatch(answer.headers.get("Range", ""))
-        # Docker's registry says 0-0 both for no byte and for one; chunks are longer, so it means none.
-        arrived = int(found[1]) + 1 if found and found[1] != "0" else 0
-        if not start <= arrived <= end:
-            raise RegistryFailed(
-                f"{self._exchange.endpoint}: {self._what}: "
-                f"it has {arrived} bytes of it, and {start} to {end} were sent; try again"
-            )
-        self._sent = arrived
+        self._sent += len(chunk)
 
     def _finish(self, rest: bytes) -> None:
-        """Close the session with what is left, and have the registry check the digest."""
+        """Close the session, and have the registry check the digest. Raises Dropped as `_send` does."""
         headers = {**BINARY, "Content-Length": str(len(rest))}
-        with self._exchange.ask(
-            "PUT", with_digest(self._location, self._digest), self._scopes, headers=headers, body=rest
-        ) as answer:
-            if answer.status in (201, 204):
-                return
-            failed = self._exchange.refuse(answer, self._what)
-        if answer.status != 404 or not self._is_there():
-            raise failed
+        place = with_digest(self._location, self._digest)
+        with self._exchange.ask("PUT", place, self._scopes, headers=headers, body=rest, again=False) as answer:
+            self._require(answer, (201, 204))
+
+    def _require(self, answer: "urllib3.BaseHTTPResponse", good: Collection[int]) -> None:
+        if answer.status in PASSING or answer.status in LOST:
+            raise Dropped(f"it answers {answer.status}", retry_after=answer.headers.get("Retry-After"))
+        if answer.status not in good:
+            raise self._exchange.refuse(answer, self._what)
+
+    def _go_on(self) -> None:
+        """Ask how much has arrived; begin anew where the registry can't say, or says what can't be."""
+        most = self._sent + CHUNK
+        with self._exchange.ask("GET", self._location, self._scopes) as answer:
+            known = answer.status in (202, 204)
+            if known:
+                self._move(answer)
+            found = RANGE.fullmatch(answer.headers.get("Range", ""))
+        # Docker's registry says 0-0 both for no byte and for one; chunks are longer, so it means none.
+        self._sent = int(found[1]) + 1 if found and found[1] != "0" else 0
+        if not known or self._sent > most:
+            self._begin()
 
     def _is_there(self) -> bool:
-        """Whether an earlier PUT did it all, and only its answer was lost: the session is gone then, and the blob is there."""
         path = f"/v2/{self._repository}/blobs/{self._digest}"
         with self._exchange.ask("HEAD", path, self._scopes) as answer:
             return answer.status == 200
@@ -143,12 +134,3 @@ def with_digest(location: str, digest: Digest) -> str:
     parts = urlsplit(location)
     query = [*parse_qsl(parts.query, keep_blank_values=True), ("digest", str(digest))]
     return urlunsplit(parts._replace(query=urlencode(query)))
-
-
-def read_fully(content: Readable, size: int) -> bytes:
-    """As many bytes as asked for, fewer only at the end."""
-    pieces, left = [], size
-    while left > 0 and (piece := content.read(left)):
-        pieces.append(piece)
-        left -= len(piece)
-    return b"".join(pieces)

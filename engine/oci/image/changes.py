@@ -14,11 +14,11 @@ say one thing, and the last one counts.
 import json
 import posixpath
 import re
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from podlink.engine.errors import InvalidRequest
+from podlink.engine.linux import signals
 from podlink.engine.oci.image.config import Execution
 
 INSTRUCTION = re.compile(r"\s*(\w+)(?:\s*=|\s)\s*(.*?)\s*", re.DOTALL)
@@ -94,11 +94,11 @@ def _stop_signal(execution: Execution, value: str) -> Execution:
 def is_signal(text: str) -> bool:
     """`SIGTERM`, `TERM`, `15`, `SIGRTMIN+3`: what signal(7) knows, with or without SIG in front."""
     if text.isascii() and text.isdecimal():
-        return 1 <= int(text[:3]) <= signal.SIGRTMAX
+        return 1 <= int(text[:3]) <= signals.RTMAX
     name = text.upper().removeprefix("SIG")
     if found := re.fullmatch(r"(?:RTMIN\+|RTMAX-)(\d{1,2})", name, re.ASCII):
-        return int(found[1]) <= signal.SIGRTMAX - signal.SIGRTMIN
-    return f"SIG{name}" in signal.Signals.__members__
+        return int(found[1]) <= signals.RTMAX - signals.RTMIN
+    return name in ("RTMIN", "RTMAX") or signals.named(name) is not None
 
 
 def _user(execution: Execution, value: str) -> Execution:

@@ -10,12 +10,30 @@ The sha256 of these bytes is the image's ID.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from podlink.engine.errors import InvalidArchive, InvalidRequest
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.image import document, times
 from podlink.engine.oci.image.document import Document
+
+
+class Nothing(TypedDict):
+    """The value of a key that says all: `{"80/tcp": {}}`."""
+
+
+class ExecutionFields(TypedDict):
+    """The `config` object under the names that the specification gives its fields."""
+
+    User: str
+    ExposedPorts: dict[str, Nothing]
+    Env: list[str]
+    Entrypoint: list[str]
+    Cmd: list[str]
+    Volumes: dict[str, Nothing]
+    WorkingDir: str
+    Labels: dict[str, str]
+    StopSignal: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +67,8 @@ class Execution:
             stop_signal=found.text("StopSignal"),
         )
 
-    def fields(self) -> dict[str, Any]:
-        """The object under the names that the spec gives its fields, every one of them present."""
+    def fields(self) -> ExecutionFields:
+        """The object, with every one of its fields."""
         return {
             "User": self.user,
             "ExposedPorts": {port: {} for port in self.exposed_ports},
@@ -96,9 +114,10 @@ class History:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageConfig:
-    """An image configuration, whole. created: nanoseconds since the epoch."""
+    """An image configuration, whole. created: nanoseconds since the epoch. variant: of the architecture, as `v7` of ARM's."""
 
     architecture: str
+    variant: str = ""
     os: str
     diff_ids: tuple[Digest, ...]
     created: int = times.UNKNOWN
@@ -115,6 +134,7 @@ class ImageConfig:
             rootfs.refuse("type", "'layers'", rootfs.text("type"))
         return cls(
             architecture=_required(found, "architecture"),
+            variant=found.text("variant"),
             os=_required(found, "os"),
             diff_ids=digests(rootfs, "diff_ids"),
             created=_time(found),
@@ -129,11 +149,11 @@ class ImageConfig:
         return document.write(
             {"architecture": self.architecture, "os": self.os}
             | {"rootfs": {"type": "layers", "diff_ids": [str(digest) for digest in self.diff_ids]}}
-            | _without_empty(created=_spelled(self.created), author=self.author, config=execution)
+            | _without_empty(variant=self.variant, created=_spelled(self.created), author=self.author, config=execution)
             | _without_empty(history=[entry.fields() for entry in self.history])
         )
 
-    def runtime(self) -> dict[str, Any]:
+    def runtime(self) -> ExecutionFields:
         """The `config` object under the spec's names: what a container of this image starts from."""
         return self.execution.fields()
 

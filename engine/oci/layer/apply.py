@@ -18,20 +18,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
 
+from podlink.engine.config import Limits
 from podlink.engine.errors import InvalidArchive, StorageFailed
-from podlink.engine.linux import trees
+from podlink.engine.linux import portable, trees
 from podlink.engine.oci.layer.archive import Archive
 from podlink.engine.oci.layer.entry import Data, Entry, Kind, shown
 from podlink.engine.oci.layer.hiding import Hiding
-from podlink.engine.oci.layer.limits import Limits
 from podlink.engine.oci.layer.place import ABSENT, FOLDER, Directory, Place
 from podlink.engine.oci.layer.whiteouts import hidden_by
 
 Made = TypeVar("Made")
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-HOST_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+HOST_ERRORS = frozenset({*portable.NO_ROOM, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 """What is the fault of this host, not of the layer."""
 DEVICES = {Kind.CHARACTER: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK}
+SPECIAL = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
+"""What the kernel may take away from a mode as it makes a file or directory, or as it is written to."""
 NOWHERE = Directory(-1, -1)
 OWN_ATTRIBUTES = ("trusted.overlay.", "user.overlay.")
 """How overlayfs keeps its books; a layer that brings its own would lead it to other layers' files."""
@@ -41,7 +43,9 @@ KERNEL_ATTRIBUTES = ("security.capability", "system.posix_acl_access", "system.p
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """entries: members of the tar. size: bytes of its files. implied: directories that it goes through and does not describe."""
+    """entries: members of the tar. size: bytes of its files that are there in the end. implied: directories that it goes through
+    and does not describe, b"" for the root.
+    """
 
     entries: int
     size: int
@@ -51,8 +55,9 @@ class Filled:
 class Unpacker:
     """Applies a layer's entries, one by one, to a place.
 
-    size: bytes of the files so far, holes counted. names: bytes of all names. gone_through: directories that had to be made for
-    entries below them; implied: those of them that no entry has described, by inode.
+    size: bytes of the files that are there, holes counted, a file of several names once. names: bytes of all names.
+    gone_through: directories that had to be made for entries below them; implied: those of them that no entry has described, by
+    inode.
     """
 
     def __init__(self, place: Place, hiding: Hiding) -> None:
@@ -64,6 +69,11 @@ class Unpacker:
         self._hiding = hiding
         self._times: dict[bytes, int] = {}
         self._passed_over: set[bytes] = set()
+        self._borrowed: set[int] = set()
+        """Inodes of the layers below that the layer only gives another name."""
+        self._root_is_described = False
+        self._has_replaced = False
+        """Whether something was removed. From then on a new directory may have the inode of one that is gone."""
         self._path: bytes | None = None
         self._directory = NOWHERE
 
@@ -72,12 +82,13 @@ class Unpacker:
         self.names += len(entry.name)
         try:
             hidden = hidden_by(entry.name)
-            parent, name = entry.name.rpartition(b"/")[::2]
+            above, _, name = entry.name.rpartition(b"/")
+            parent = self._directory if above == self._path else self._folder(above)
             if hidden is not None:
-                self._hide(self._folder(parent), hidden)
-            elif entry.name:
-                self._put(self._folder(parent), name, entry, data)
-                self._hiding.brought(self._directory, name)
+                self._hide(parent, hidden)
+            elif name:
+                self._put(parent, name, entry, data)
+                self._hiding.brought(parent, name)
             else:
                 self._put_root(entry)
         except OSError as error:
@@ -99,15 +110,14 @@ class Unpacker:
 
     def _folder(self, path: bytes) -> Directory:
         """The directory at this path, made where it is missing. The last one stays open: most entries follow their siblings."""
-        if path != self._path:
-            self._forget()
-            try:
-                descriptor = self._place.open(path, FOLDER)
-            except OSError as error:
-                if error.errno not in ABSENT:
-                    raise
-                descriptor = self._make_folders(path)
-            self._directory, self._path = Directory.of(descriptor), path
+        self._forget()
+        try:
+            descriptor = self._place.open(path, FOLDER)
+        except OSError as error:
+            if error.errno not in ABSENT:
+                raise
+            descriptor = self._make_folders(path)
+        self._directory, self._path = self._place.look(descriptor), path
         return self._directory
 
     def _forget(self) -> None:
@@ -155,8 +165,16 @@ class Unpacker:
             return make(), False
         except FileExistsError:
             self._path = None  # it may have been a link on the way to the open directory
-            trees.remove(name, directory=parent.descriptor)
+            self._has_replaced = True
+            trees.remove(name, directory=parent.descriptor, losing=self._lose)
             return make(), True
+
+    def _lose(self, directory: int | None, name: bytes, status: os.stat_result) -> None:
+        """What the layer has brought, and now takes back, has no size any more, once its last name goes."""
+        assert directory is not None
+        last = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_ino not in self._borrowed
+        if last and self._hiding.has_brought(Directory.of(directory), name):
+            self.size -= status.st_size
 
     def _hide(self, directory: Directory, hidden: bytes) -> None:
         self._path = None  # as in `_exclusively`
@@ -168,11 +186,14 @@ class Unpacker:
     def _put_root(self, entry: Entry) -> None:
         if entry.kind is not Kind.DIRECTORY:
             raise InvalidArchive(f"entry {shown(entry.name)}: the root of a layer is a directory, not a {entry.kind.value}")
-        descriptor = self._place.open(b"", FOLDER)
-        try:
-            self._dress(descriptor, entry)
-        finally:
-            os.close(descriptor)
+        self._dress(self._directory.descriptor, entry)
+        self._times[b""] = entry.mtime
+        self._root_is_described = True
+        self._path = None  # what is made in it may look otherwise now
+
+    def all_implied(self) -> tuple[bytes, ...]:
+        """The directories that were gone through and never described, the root first."""
+        return (*(() if self._root_is_described else (b"",)), *self.implied.values())
 
     def _put(self, parent: Directory, name: bytes, entry: Entry, data: Data) -> None:
         self._passed_over.discard(entry.name)
@@ -187,13 +208,15 @@ class Unpacker:
                 self._exclusively(parent, name, lambda: os.symlink(entry.link, name, dir_fd=parent.descriptor))
                 self._dress_unopened(parent, name, entry)
             case Kind.FIFO:
-                self._exclusively(parent, name, lambda: os.mkfifo(name, 0o600, dir_fd=parent.descriptor))
+                self._exclusively(parent, name, lambda: portable.make_fifo(name, 0o600, parent.descriptor))
                 self._dress_unopened(parent, name, entry)
             case _:
                 self._put_device(parent, name, entry)
 
     def _put_file(self, parent: Directory, name: bytes, entry: Entry, data: Data) -> None:
-        descriptor, _ = self._exclusively(parent, name, lambda: os.open(name, CREATE, 0o600, dir_fd=parent.descriptor))
+        right = _born_right(parent, entry)
+        mode = entry.mode if right else 0o600
+        descriptor, _ = self._exclusively(parent, name, lambda: os.open(name, CREATE, mode, dir_fd=parent.descriptor))
         try:
             if entry.segments is None:
                 for piece in data.pieces():
@@ -202,23 +225,36 @@ class Unpacker:
                 _write_segments(descriptor, entry.segments, data)
                 os.ftruncate(descriptor, entry.size)
             self.size += entry.size
-            self._dress(descriptor, entry)
+            if not right:
+                self._dress(descriptor, entry)
+            os.utime(descriptor, ns=(entry.mtime, entry.mtime))
         finally:
             os.close(descriptor)
 
     def _put_directory(self, parent: Directory, name: bytes, entry: Entry) -> None:
         """One that is there keeps its members and gets the new owner, mode and attributes."""
+        right = _born_right(parent, entry) and not self._has_replaced
         try:
-            descriptor = os.open(name, FOLDER | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent.descriptor)
+            os.mkdir(name, entry.mode if right else 0o700, dir_fd=parent.descriptor)
+        except FileExistsError:
+            right = False
+        if not right:
+            descriptor = self._open_or_replace(parent, name)
+            try:
+                self.implied.pop(os.fstat(descriptor).st_ino, None)
+                self._dress(descriptor, entry)
+            finally:
+                os.close(descriptor)
+        self._times[entry.name] = entry.mtime
+
+    def _open_or_replace(self, parent: Directory, name: bytes) -> int:
+        """The directory of this name, or a new one in the place of what is no directory."""
+        try:
+            return os.open(name, FOLDER | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent.descriptor)
         except OSError as error:
             if error.errno not in ABSENT:
                 raise
-            descriptor = self._new_folder(parent, name)
-        self.implied.pop(os.fstat(descriptor).st_ino, None)
-        try:
-            self._dress(descriptor, entry)
-        finally:
-            os.close(descriptor)
+            return self._new_folder(parent, name)
 
     def _put_hard_link(self, parent: Directory, name: bytes, entry: Entry) -> None:
         if entry.link in self._passed_over:
@@ -242,6 +278,8 @@ class Unpacker:
         with suppress(FileNotFoundError):
             if os.path.samestat(wanted, os.stat(name, dir_fd=parent.descriptor, follow_symlinks=False)):
                 return
+        if not self._hiding.has_brought(Directory.of(source), target):
+            self._borrowed.add(wanted.st_ino)
         self._exclusively(
             parent,
             name,
@@ -258,22 +296,17 @@ class Unpacker:
         self._dress_unopened(parent, name, entry)
 
     def _dress(self, descriptor: int, entry: Entry) -> None:
-        """Owner, attributes, mode and time of an open file or directory."""
-        directory = entry.kind is Kind.DIRECTORY
+        """Owner, attributes and mode of an open file or directory."""
         if self._place.privileged:
             os.fchown(descriptor, entry.uid, entry.gid)
         for name, value in entry.xattrs.items():
             self._set_attribute(descriptor, entry, name, value)
-        least = 0 if self._place.privileged else 0o700 if directory else 0o400
+        least = 0 if self._place.privileged else 0o700 if entry.kind is Kind.DIRECTORY else 0o400
         os.fchmod(descriptor, entry.mode | least)
-        if directory:
-            self._times[entry.name] = entry.mtime
-        else:
-            os.utime(descriptor, ns=(entry.mtime, entry.mtime))
 
     def _dress_unopened(self, parent: Directory, name: bytes, entry: Entry) -> None:
-        """The same for what must not be opened: its name is ours alone, nobody else works in this tree."""
-        if self._place.privileged:
+        """The same for what must not be opened, and its time: its name is ours alone, nobody else works in this tree."""
+        if self._place.privileged and not _born_right(parent, entry):
             os.chown(name, entry.uid, entry.gid, dir_fd=parent.descriptor, follow_symlinks=False)
         if entry.kind is not Kind.SYMLINK:  # a link has no mode
             os.chmod(name, entry.mode, dir_fd=parent.descriptor)
@@ -286,27 +319,32 @@ class Unpacker:
         if not (name.startswith("user.") or (self._place.privileged and name in KERNEL_ATTRIBUTES)):
             return
         try:
-            os.setxattr(descriptor, name, value)
+            portable.set_attribute(descriptor, name, value)
         except OSError as error:
             if error.errno != errno.ENOTSUP:
                 raise
 
 
-def _write(descriptor: int, piece: bytes | memoryview) -> None:
+def _born_right(parent: Directory, entry: Entry) -> bool:
+    """Whether it has its owner and its mode from the moment on that it is made with that mode."""
+    return parent.plain and not (entry.uid or entry.gid or entry.mode & SPECIAL or entry.xattrs)
+
+
+def _write(descriptor: int, piece: memoryview) -> None:
     """write(2) may take less than it was given."""
     written = os.write(descriptor, piece)
     while written < len(piece):
-        written += os.write(descriptor, memoryview(piece)[written:])
+        written += os.write(descriptor, piece[written:])
 
 
 def _write_segments(descriptor: int, segments: tuple[tuple[int, int], ...], data: Data) -> None:
     """Lay the data out between the holes."""
-    pieces = data.pieces()
+    pieces = iter(data.pieces())
     piece = memoryview(b"")
     for offset, length in segments:
         os.lseek(descriptor, offset, os.SEEK_SET)
         while length:
-            piece = piece or memoryview(next(pieces))
+            piece = piece or next(pieces)
             taken = min(length, len(piece))
             _write(descriptor, piece[:taken])
             piece, length = piece[taken:], length - taken
@@ -325,4 +363,4 @@ def fill(place: Place, hiding: Hiding, stream: BinaryIO, limits: Limits) -> Fill
         if unpacker.names > limits.names:
             raise InvalidArchive(f"layer: its names are longer than the limit of {limits.names} bytes together")
     unpacker.finish()
-    return Filled(count, unpacker.size, tuple(unpacker.implied.values()))
+    return Filled(count, unpacker.size, unpacker.all_implied())

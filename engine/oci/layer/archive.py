@@ -7,16 +7,17 @@ Why not the standard library's `tarfile`: it remembers every member, reads exten
 mere end of the stream for the end of the archive, and looks owners up by name. Here memory is flat and each read is bounded.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
+from podlink.engine.config import Limits
 from podlink.engine.errors import InvalidArchive
 from podlink.engine.oci.layer import header, pax
 from podlink.engine.oci.layer.blocks import BLOCK, Blocks
-from podlink.engine.oci.layer.entry import HIGHEST_ID, TIMES, Data, Entry, Kind, path_of, shown
+from podlink.engine.oci.layer.entry import HIGHEST_ID, NO_XATTRS, TIMES, Data, Entry, Kind, path_of, shown
 from podlink.engine.oci.layer.header import Header
-from podlink.engine.oci.layer.limits import Limits
 
 KINDS = {
     b"0": Kind.FILE,
@@ -31,6 +32,9 @@ KINDS = {
     b"D": Kind.DIRECTORY,  # GNU tar --incremental: a listing of the directory follows as data, and is passed over
     b"6": Kind.FIFO,
 }
+EXTENDS = frozenset({b"x", b"X", b"g", b"L", b"K"})
+"""Extended headers: of the next member by pax, of all that follow, and GNU's long name and long link."""
+LINKS, DEVICES = b"12", b"34"
 HEADER_ONLY = b"123456"
 """Types that no data follows, whatever their size says."""
 GNU_SPARSE = b"S"
@@ -42,6 +46,8 @@ MAJORS, MINORS = range(2**12), range(2**20)
 """The device numbers that Linux has: include/linux/kdev_t.h."""
 VOLUME = b"V"
 """GNU tar's label of an archive: no member."""
+IDS = range(HIGHEST_ID + 1)
+NOTHING: Mapping[bytes, bytes] = {}
 
 
 @dataclass(slots=True)
@@ -54,31 +60,60 @@ class Extension:
     pairs: list[int] = field(default_factory=list)
 
 
+class Place(NamedTuple):
+    """Where in an archive a member's data is stored, in bytes."""
+
+    offset: int
+    size: int
+
+
+def places(stream: BinaryIO, limits: Limits) -> Iterator[tuple[Entry, Place]]:
+    """The members of an archive that can be read in any order: nothing is read but headers. Raises InvalidArchive."""
+    end = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    archive = Archive(stream, limits, seeks=True)
+    for entry, _ in archive:
+        place = archive.place()
+        if place.offset + place.size > end:
+            raise InvalidArchive(
+                f"tar archive: it ends in the middle of a member, at byte {end}; the file is cut off, fetch it again"
+            )
+        yield entry, place
+
+
 class Archive:
     """Iterate over it once: each entry with its data, which is to be read before the next entry is asked for.
 
     At the end the stream has been read to its very end. Raises InvalidArchive.
     """
 
-    def __init__(self, stream: BinaryIO, limits: Limits) -> None:
-        self._blocks = Blocks(stream)
+    def __init__(self, stream: BinaryIO, limits: Limits, *, seeks: bool = False) -> None:
+        self._blocks = Blocks(stream, seeks)
         self._limits = limits
         self._global: dict[bytes, bytes] = {}
+        self._extension = Extension()
         self._extended = 0
+        """Bytes of the extended headers before the next member; it has some, or the extension is an empty one."""
 
     def __iter__(self) -> Iterator[tuple[Entry, Data]]:
-        extension, count = Extension(), 0
+        count = 0
         while block := self._next():
             found = self._parsed(block)
             count += 1
             if count > self._limits.entries:
                 raise InvalidArchive(f"layer: more than the limit of {self._limits.entries} entries")
-            if self._extends(found, extension):
+            if found.type in EXTENDS:
+                self._extend(found, self._extension)
                 continue
             if found.type != VOLUME:
-                yield self._entry(found, block, extension), self._blocks
-            extension, self._extended = Extension(), 0
+                yield self._entry(found, block), self._blocks
+            if self._extended:
+                self._extension, self._extended = Extension(), 0
         self._blocks.drain()
+
+    def place(self) -> Place:
+        """Where the data of the entry that was given last is."""
+        return Place(self._blocks.offset, self._blocks.left)
 
     def _next(self) -> bytes | None:
         """The next header's block; None at the end of the archive, which is a block of zeros, not the end of the stream."""
@@ -104,7 +139,7 @@ class Archive:
         self._blocks.begin(0 if found.type in HEADER_ONLY else found.size)
         return found
 
-    def _extends(self, found: Header, extension: Extension) -> bool:
+    def _extend(self, found: Header, extension: Extension) -> None:
         """Take in what is no member itself and says something of the next one, or of all."""
         match found.type:
             case b"x" | b"X":
@@ -115,9 +150,6 @@ class Archive:
                 extension.name = header.text(self._bounded(found))
             case b"K":
                 extension.link = header.text(self._bounded(found))
-            case _:
-                return False
-        return True
 
     def _bounded(self, found: Header) -> bytes:
         """An extended header's text. A member may have several; their sum is what has to be kept until it comes."""
@@ -132,61 +164,49 @@ class Archive:
                 extension.pairs.append(pax.number(value))
             extension.pax[key] = value
 
-    def _entry(self, found: Header, block: bytes, extension: Extension) -> Entry:
+    def _entry(self, found: Header, block: bytes) -> Entry:
         """The member itself: what its extended headers say goes before what its header says."""
-        said = _said(self._global, extension.pax)
-        raw = said.get(b"GNU.sparse.name") or said.get(b"path") or extension.name or found.name
-        self._check_length(raw, raw)
-        if found.type not in KINDS:
-            raise InvalidArchive(f"entry {shown(raw)}: its type {found.type!r} is not one that a layer may have")
-        name, kind = path_of(raw), KINDS[found.type]
-        if found.type == b"\0" and raw.endswith(b"/"):  # how directories were written before ustar
+        said: Mapping[bytes, bytes] = NOTHING
+        if self._extended or self._global:
+            said = _said(self._global, self._extension.pax)
+            found = _amended(found, self._extension, said)
+        raw, type, kind = found.name, found.type, KINDS.get(found.type)
+        if len(raw) > self._limits.path:
+            raise self._too_long(raw, raw)
+        if kind is None:
+            raise InvalidArchive(f"entry {shown(raw)}: its type {type!r} is not one that a layer may have")
+        if type == b"\0" and raw.endswith(b"/"):  # how directories were written before ustar
             kind = Kind.DIRECTORY
-        if found.type not in HEADER_ONLY and found.type != GNU_SPARSE and b"size" in said:
+        if b"size" in said and type not in HEADER_ONLY and type != GNU_SPARSE:
             self._blocks.begin(pax.number(said[b"size"]))
-        segments, size = self._extent(found, block, extension, said) if kind is Kind.FILE else (None, 0)
-        try:
-            return Entry(
-                name=name,
-                kind=kind,
-                mode=found.mode & 0o7777,
-                uid=_within(range(HIGHEST_ID + 1), "uid", pax.number(said[b"uid"]) if b"uid" in said else found.uid),
-                gid=_within(range(HIGHEST_ID + 1), "gid", pax.number(said[b"gid"]) if b"gid" in said else found.gid),
-                mtime=_within(TIMES, "mtime", pax.nanoseconds(said[b"mtime"]) if b"mtime" in said else found.mtime * 10**9),
-                size=size,
-                link=self._link(raw, kind, said.get(b"linkpath") or extension.link or found.link),
-                device=_device(found) if kind in (Kind.CHARACTER, Kind.BLOCK) else (0, 0),
-                segments=segments,
-                xattrs=pax.xattrs(said) if said else {},
-            )
-        except ValueError as error:
-            raise InvalidArchive(f"entry {shown(raw)}: {error}") from None
+        name = path_of(raw)
+        segments, size = self._extent(found, block, said) if kind is Kind.FILE else (None, 0)
+        link = self._link(raw, kind, found.link) if type in LINKS else b""
+        device = _device(raw, found) if type in DEVICES else (0, 0)
+        if found.uid not in IDS or found.gid not in IDS or found.mtime not in TIMES:
+            raise InvalidArchive(f"entry {shown(raw)}: {_beyond(found)}")
+        xattrs = pax.xattrs(said) if said else NO_XATTRS
+        return Entry(name, kind, found.mode & 0o7777, found.uid, found.gid, found.mtime, size, link, device, segments, xattrs)
 
     def _link(self, name: bytes, kind: Kind, link: bytes) -> bytes:
         """A hard link's target is a member, named as members are; a symbolic link's is any text, for the kernel to follow."""
-        if kind not in (Kind.HARD_LINK, Kind.SYMLINK):
-            return b""
-        self._check_length(name, link)
+        if len(link) > self._limits.path:
+            raise self._too_long(name, link)
         if not link or b"\0" in link:
             raise InvalidArchive(f"entry {shown(name)}: its link target {shown(link)} is not a path")
         return path_of(link) if kind is Kind.HARD_LINK else link
 
-    def _check_length(self, name: bytes, path: bytes) -> None:
-        if len(path) > self._limits.path:
-            raise InvalidArchive(f"entry {shown(name)}: a path of {len(path)} bytes; the limit is {self._limits.path}")
+    def _too_long(self, name: bytes, path: bytes) -> InvalidArchive:
+        return InvalidArchive(f"entry {shown(name)}: a path of {len(path)} bytes; the limit is {self._limits.path}")
 
-    def _extent(
-        self, found: Header, block: bytes, extension: Extension, said: Mapping[bytes, bytes]
-    ) -> tuple[pax.Segments | None, int]:
+    def _extent(self, found: Header, block: bytes, said: Mapping[bytes, bytes]) -> tuple[pax.Segments | None, int]:
         """Where the file's data goes, and how long the file is with its holes."""
         if found.type == GNU_SPARSE:
             segments, size = pax.paired(self._old_map(block)), header.number(block[483:495])
+        elif said and (mapped := pax.sparse(said, self._extension.pairs, self._blocks.take, self._limits.header)) is not None:
+            segments, size = mapped, pax.number(said.get(b"GNU.sparse.realsize") or said.get(b"GNU.sparse.size") or b"?")
         else:
-            mapped = pax.sparse(said, extension.pairs, self._blocks.take, self._limits.header)
-            if mapped is None:
-                return None, self._blocks.left
-            segments = mapped
-            size = pax.number(said.get(b"GNU.sparse.realsize") or said.get(b"GNU.sparse.size") or b"?")
+            return None, self._blocks.left
         if not 0 <= size <= LARGEST:
             raise InvalidArchive(f"tar archive: before byte {self._blocks.offset}: a file of {size} bytes")
         pax.check_holes(segments, size, self._blocks.left)
@@ -207,18 +227,33 @@ class Archive:
 
 def _said(general: dict[bytes, bytes], special: dict[bytes, bytes]) -> Mapping[bytes, bytes]:
     """All records that count for a member. One without a value takes back what was said before; attributes may well be empty."""
-    if not (general or special):
-        return special
     return {key: value for key, value in {**general, **special}.items() if value or key.startswith(pax.XATTR)}
 
 
-def _device(found: Header) -> tuple[int, int]:
+def _amended(found: Header, extension: Extension, said: Mapping[bytes, bytes]) -> Header:
+    """The header with what extended headers say in its place."""
+    return Header(
+        said.get(b"GNU.sparse.name") or said.get(b"path") or extension.name or found.name,
+        found.mode,
+        pax.number(said[b"uid"]) if b"uid" in said else found.uid,
+        pax.number(said[b"gid"]) if b"gid" in said else found.gid,
+        found.size,
+        pax.nanoseconds(said[b"mtime"]) if b"mtime" in said else found.mtime,
+        found.type,
+        said.get(b"linkpath") or extension.link or found.link,
+        found.major,
+        found.minor,
+    )
+
+
+def _device(name: bytes, found: Header) -> tuple[int, int]:
     if found.major not in MAJORS or found.minor not in MINORS:
-        raise ValueError(f"the kernel has no device {found.major}:{found.minor}")
+        raise InvalidArchive(f"entry {shown(name)}: the kernel has no device {found.major}:{found.minor}")
     return found.major, found.minor
 
 
-def _within(bounds: range, what: str, value: int) -> int:
-    if value not in bounds:
-        raise ValueError(f"its {what} is {value}, which is not from {bounds.start} to {bounds.stop - 1}")
-    return value
+def _beyond(found: Header) -> str:
+    """Which of a member's numbers it is that nobody can have."""
+    numbers = (("uid", found.uid, IDS), ("gid", found.gid, IDS), ("mtime", found.mtime, TIMES))
+    what, value, bounds = next(each for each in numbers if each[1] not in each[2])
+    return f"its {what} is {value}, which is not from {bounds.start} to {bounds.stop - 1}"

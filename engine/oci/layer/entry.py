@@ -1,10 +1,9 @@
 """One member of a layer, whatever kind of archive it came in: the value between those who read and those who write."""
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from podlink.engine.errors import InvalidArchive
 
@@ -26,8 +25,10 @@ class Kind(Enum):
     FIFO = "fifo"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+NO_XATTRS: Mapping[str, bytes] = MappingProxyType({})
+
+
+class Entry(NamedTuple):
     """Names are bytes, as the kernel's are.
 
     name: below the root, without `.`, `..`, doubled or leading slashes; empty for the root itself.
@@ -45,31 +46,28 @@ class Entry:
     link: bytes = b""
     device: tuple[int, int] = (0, 0)
     segments: tuple[tuple[int, int], ...] | None = None
-    xattrs: Mapping[str, bytes] = field(default_factory=dict)
+    xattrs: Mapping[str, bytes] = NO_XATTRS
 
 
 class Data(Protocol):
     """A file's bytes, in order and without the holes. Whatever is not taken is passed over."""
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Iterable[memoryview]:
         """All of them, in pieces of moderate size."""
         ...
 
 
 def path_of(name: bytes) -> bytes:
     """A member's name as a path below the root. Raises InvalidArchive for one that means to climb."""
-    if PLAIN.fullmatch(name):
-        return name
+    plain = name.removeprefix(b"./").rstrip(b"/")
+    if plain and plain[0] not in b"/." and b"/." not in plain and b"//" not in plain and b"\0" not in plain:
+        return plain  # as most are by far: nothing in it to take out
     if b"\0" in name:
         raise InvalidArchive(f"entry {shown(name)}: a zero byte in its name")
     parts = [part for part in name.split(b"/") if part not in (b"", b".")]
     if b".." in parts:
         raise InvalidArchive(f"entry {shown(name)}: '..' in its name leads out of the layer")
     return b"/".join(parts)
-
-
-PLAIN = re.compile(rb"[^/.\0][^/\0]*(?:/[^/.\0][^/\0]*)*")
-"""Most names by far: nothing in them to take out."""
 
 
 def shown(name: bytes) -> str:

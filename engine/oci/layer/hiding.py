@@ -20,6 +20,10 @@ class Hiding(Protocol):
         """The layer has brought this: it is never hidden."""
         ...
 
+    def has_brought(self, directory: Directory, name: bytes) -> bool:
+        """Whether what is there is the layer's own."""
+        ...
+
     def hide(self, directory: Directory, name: bytes) -> None:
         """What the layers below have under this name is gone."""
         ...
@@ -44,6 +48,9 @@ class Noted:
     def brought(self, directory: Directory, name: bytes) -> None:
         """Nothing to remember: what is in the directory at all was brought by the layer."""
 
+    def has_brought(self, directory: Directory, name: bytes) -> bool:
+        return True
+
     def hide(self, directory: Directory, name: bytes) -> None:
         try:
             os.mknod(name, stat.S_IFCHR, WHITEOUT, dir_fd=directory.descriptor)
@@ -67,6 +74,9 @@ class CarriedOut:
 
     def brought(self, directory: Directory, name: bytes) -> None:
         self._brought.add((directory.inode, name))
+
+    def has_brought(self, directory: Directory, name: bytes) -> bool:
+        return (directory.inode, name) in self._brought
 
     def hide(self, directory: Directory, name: bytes) -> None:
         try:

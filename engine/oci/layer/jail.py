@@ -1,12 +1,9 @@
 """The process that unpacks a layer as root: locked into the layer's directory before it reads the first byte of it.
 
-    parent (`unpack`)                         this process, started anew, its working directory the layer's
-    ─────────────────                         ─────────────────────────────────────────────────────────────
-                                              import everything, use everything once
-                                              close what is open, chroot(2), drop rights, import nothing ever again
-    tar ──────────────── stdin ─────────────▶ entries become files
-      └ hash, count
-    result ◀───────────── stdout ──────────── one line of JSON
+    import everything, use everything once       in the `warden`, before it is asked for any layer
+    close what is open, chroot(2), drop rights   in a fork of it; from here on nothing is imported ever again
+    entries become files                         from standard input, a pipe
+    the result                                   to standard output, the line to the engine
 
 Inside, an absolute link, a `..`, a hard link or a device leads nowhere but into the layer: the kernel sees to it. What is left to
 fear is that this process runs what the layer brings. Whatever Python imports, or libc loads, after chroot(2) would come from the
@@ -21,13 +18,13 @@ import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import BinaryIO, NoReturn, cast
 
+from podlink.engine.config import Limits
 from podlink.engine.errors import InvalidArchive, StorageFailed
 from podlink.engine.linux import capabilities, syscalls
 from podlink.engine.oci.layer.apply import fill
-from podlink.engine.oci.layer.blocks import PIECE
 from podlink.engine.oci.layer.hiding import hiding_for
-from podlink.engine.oci.layer.limits import Limits
 from podlink.engine.oci.layer.place import Jailed
 from podlink.engine.oci.layer.whiteouts import Whiteouts
 
@@ -36,29 +33,37 @@ FOR_OVERLAY = "CAP_SYS_ADMIN"
 """What it takes to set trusted.overlay.opaque: xattr(7)."""
 
 
-def main() -> None:
-    """Unpack standard input into the working directory, which becomes the root; arguments: the kind of whiteouts, the limits."""
-    whiteouts, limits = Whiteouts(sys.argv[1]), Limits(**json.loads(sys.argv[2]))
-    rehearse()
+def live(directory: int, tar: int, line: int, whiteouts: Whiteouts, limits: Limits) -> NoReturn:
+    """Unpack what the pipe `tar` gives into the directory, which becomes the root, say what came of it on the line, and end."""
+    status = 1
+    try:
+        os.fchdir(directory)
+        os.dup2(tar, 0)
+        os.dup2(line, 1)
+        os.write(1, json.dumps(_unpack(whiteouts, limits)).encode())
+        status = 0
+    finally:
+        os._exit(status)  # the interpreter's own end may import
+
+
+def _unpack(whiteouts: Whiteouts, limits: Limits) -> dict[str, object]:
     try:
         confine((*NEEDED, FOR_OVERLAY) if whiteouts is Whiteouts.OVERLAY else NEEDED)
-        with open(0, "rb", buffering=PIECE) as stream:
-            done = fill(Jailed(), hiding_for(whiteouts), stream, limits)
+        with open(0, "rb", buffering=0) as stream:
+            done = fill(Jailed(), hiding_for(whiteouts), cast(BinaryIO, stream), limits)
         implied = done.implied if whiteouts is Whiteouts.OVERLAY else ()
-        answer: dict[str, object] = {**asdict(done), "implied": [os.fsdecode(path) for path in implied]}
+        return {**asdict(done), "implied": [os.fsdecode(path) for path in implied]}
     except InvalidArchive as error:
-        answer = {"refused": error.reason}
+        return {"refused": error.reason}
     except StorageFailed as error:
-        answer = {"failed": error.reason}
+        return {"failed": error.reason}
     except BaseException as error:
-        answer = {"failed": f"unpacking stopped: {type(error).__name__}: {error}"}
-    os.write(1, json.dumps(answer).encode())
-    os._exit(0)  # the interpreter's own end may import
+        return {"failed": f"unpacking stopped: {type(error).__name__}: {error}"}
 
 
 def confine(needed: tuple[str, ...]) -> None:
     """Make the working directory the root, for good, and keep no more rights than these."""
-    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)  # with the warden
     kept = permitted() & sum(1 << capabilities.NAMES.index(name) for name in needed)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     os.chroot(".")

@@ -10,10 +10,11 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from podlink.engine.linux import portable
 from podlink.engine.linux.trees import DIRECTORY, GONE, folders, open_folder
 from podlink.engine.oci.layer.encode import END, encode, padding
 from podlink.engine.oci.layer.entry import Entry, Kind
@@ -108,7 +109,7 @@ class Writer:
             elif (kind := KINDS.get(stat.S_IFMT(status.st_mode))) and not self._linked(os.fsencode(path), status):
                 link = os.fsencode(os.readlink(name, dir_fd=folder)) if kind is Kind.SYMLINK else b""
                 device = (os.major(status.st_rdev), os.minor(status.st_rdev)) if kind in DEVICES else (0, 0)
-                attributes = attributes_of(f"/proc/self/fd/{folder}/{name}")
+                attributes = attributes_of(f"{portable.way_to(folder)}/{name}")
                 self._put(encode(self._entry(os.fsencode(path), kind, status, attributes, link=link, device=device)))
 
     def _add_file(self, path: bytes, file: int) -> None:
@@ -195,11 +196,4 @@ def _segments(file: int, status: os.stat_result) -> tuple[tuple[int, int], ...] 
 
 def attributes_of(file: int | str | bytes) -> dict[str, bytes]:
     """The extended attributes that are the file's own: of an open file, or of what has this path, itself where it is a link."""
-    found: dict[str, bytes] = {}
-    follow = isinstance(file, int)
-    with suppress(OSError):  # a file system that has none
-        for name in os.listxattr(file, follow_symlinks=follow):
-            if not name.startswith(NOT_THE_FILES):
-                with suppress(OSError):  # taken away since
-                    found[name] = os.getxattr(file, name, follow_symlinks=follow)
-    return found
+    return {name: value for name, value in portable.attributes(file).items() if not name.startswith(NOT_THE_FILES)}

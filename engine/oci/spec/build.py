@@ -29,6 +29,8 @@ from podlink.engine.oci.spec.seccomp import UNCONFINED, given, profile
 from podlink.engine.oci.spec.values import ContainerConfig, HostFacts, IDRange, Placement
 
 VERSION = "1.0.2"
+INTERFACE = "io.projectatomic.podman"
+"""Whose fields the annotations are named after."""
 SHORT = 12
 """Digits of an ID that people use as a name."""
 
@@ -49,7 +51,14 @@ def build(config: ContainerConfig, placement: Placement, host: HostFacts) -> dic
             **_when_asked(config),
             **(_open(config, host) if config.privileged else _confined(config, host, granted.bounding)),
         },
+        **({"annotations": noted} if (noted := annotations(config)) else {}),
     }
+
+
+def annotations(config: ContainerConfig) -> dict[str, str]:
+    """How its creator meant to use it, which changes nothing of what it is: config.md, "Annotations"."""
+    wishes = {"detach": config.detach, "quiet": config.quiet}
+    return {f"{INTERFACE}.{name}": "true" for name, asked in wishes.items() if asked}
 
 
 def _mounts(config: ContainerConfig, placement: Placement, host: HostFacts) -> list[Mount]:

@@ -14,6 +14,7 @@ Five sets decide what a program has after execve(2):
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from podlink.engine.errors import InvalidRequest, NotHonoured
 from podlink.engine.linux.capabilities import NAMES
@@ -50,7 +51,8 @@ class Granted:
     added: tuple[str, ...] = ()
 
 
-def resolve(cap_add: Iterable[str], cap_drop: Iterable[str], privileged: bool, available: frozenset[str]) -> Granted:
+@lru_cache(maxsize=64)
+def resolve(cap_add: tuple[str, ...], cap_drop: tuple[str, ...], privileged: bool, available: frozenset[str]) -> Granted:
     """What a request for capabilities comes to on a host that has the `available` ones.
 
     The start is the default set, all for a privileged container, none when ALL is dropped; then what is added, less what

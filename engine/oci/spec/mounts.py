@@ -129,7 +129,7 @@ def _memory(config: ContainerConfig, shared: str) -> Mount:
         return Mount("/dev/shm", "bind", shared, ("rbind", *NO_PROGRAMS))
     maps = config.id_maps()
     owner = "uid={},gid={}".format(*maps.root()).split(",") if maps else ()  # the engine mounts it, outside
-    return Mount("/dev/shm", "tmpfs", "shm", (*NO_PROGRAMS, "mode=1777", f"size={config.shm_size // 1024}k", *owner))
+    return Mount("/dev/shm", "tmpfs", "shm", (*NO_PROGRAMS, "mode=1777", f"size={-(-config.shm_size // 1024)}k", *owner))
 
 
 def _queues(config: ContainerConfig) -> list[Mount]:
@@ -141,10 +141,10 @@ def _queues(config: ContainerConfig) -> list[Mount]:
 
 def _kernels(place: str, kind: str, source: str, options: tuple[str, ...], config: ContainerConfig, field: str) -> Mount:
     """A file system in which the kernel shows a namespace. Only who has rights over that may mount it: a container with a user
-    namespace of its own has them over one that the runtime makes for it, and over what it shares together with that. In place of
-    any other it is shown what the host has mounted."""
+    namespace of its own has them over one that is made for it, and over what it shares together with that. In place of the
+    host's it is shown what the host has mounted."""
     mode: str = getattr(config, field)
-    if config.uid_map and mode not in ("private", "none") and ":" not in mode:
+    if config.uid_map and mode == "host":
         return Mount(place, "bind", place, ("rbind", *options))
     return Mount(place, kind, source, options)
 

@@ -20,6 +20,7 @@ filter can look.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from podlink.engine.oci.spec.syscalls import ALLOWED, GATED, REFUSED
@@ -70,7 +71,12 @@ address randomisation or make memory executable."""
 
 def profile(architecture: str, held: Collection[str]) -> dict[str, Any]:
     """The filter for a container that may hold these capabilities, on a machine of this architecture (`uname -m`)."""
-    held = frozenset(held)
+    return _profile(architecture, frozenset(held))
+
+
+@lru_cache(maxsize=64)
+def _profile(architecture: str, held: frozenset[str]) -> dict[str, Any]:
+    """Made once: few containers differ in it, it is long, and nobody changes it."""
     rules = [_rule(names.split(), ALLOW) for names in ALLOWED.values()]
     rules += [_gate(capabilities, names.split(), held) for capabilities, names in GATED]
     rules += [_rule(names.split(), ERRNO, EPERM) for names in REFUSED.values()]

@@ -145,8 +145,8 @@ class ContainerConfig:
     oom_score_adj: None is the engine's own. shm_size: bytes. masked, unmasked: paths beyond, or less than, the usual ones;
     `ALL` among the latter unmasks every one. uid_map, gid_map: both are empty with the host's user namespace, else neither.
     conmon_pidfile: where the monitor is to leave its PID. tty: init has a terminal; interactive: its stdin is open, for whoever
-    attaches. log_driver: `k8s-file` or `none`;
-    log_limit: bytes of one file of it, 0 is any.
+    attaches. log_driver: `k8s-file`, `json-file`, `journald` or `none`; log_path: of its file, empty is in the container's
+    directory; log_limit: bytes of one file, 0 is any; log_files: how many are kept then; log_tag: of entries in the journal.
     """
 
     args: tuple[str, ...]
@@ -203,6 +203,9 @@ class ContainerConfig:
     interactive: bool = False
     log_driver: str = "k8s-file"
     log_limit: int = 0
+    log_files: int = 2
+    log_path: str = ""
+    log_tag: str = ""
 
     def id_maps(self) -> IDMaps | None:
         """The mappings of its user namespace; None where it has the host's."""
@@ -223,15 +226,16 @@ class HostFacts:
     """What the spec must know of the host. Read once when the engine opens; a value, so that the spec stays pure.
 
     capabilities: those that this process may hand on (its bounding set), upper case with `CAP_`.
-    architecture: `uname -m`. devices: the host's device nodes, for privileged containers. controls: the names of the control
-    files that cgroups have here, `memory.swappiness` or `io.weight`. rlimits, oom_score_adj: the engine's own, which a container
-    inherits. processors, memory_nodes: those that are online. realtime_budget: microseconds of a period that the containers'
-    cgroup may give away.
+    architecture: `uname -m`. features: what its processors can do, in the words of /proc/cpuinfo. devices: the host's device
+    nodes, for privileged containers. controls: the names of the control files that cgroups have here, `memory.swappiness` or
+    `io.weight`. rlimits, oom_score_adj: the engine's own, which a container inherits. processors, memory_nodes: those that are
+    online. realtime_budget: microseconds of a period that the containers' cgroup may give away.
     """
 
     cgroup_version: int = 2
     capabilities: frozenset[str] = frozenset()
     architecture: str = "x86_64"
+    features: frozenset[str] = frozenset()
     seccomp: bool = True
     devices: tuple[Device, ...] = ()
     selinux: bool = False
