@@ -16,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from podlink.engine.linux import portable
 from podlink.engine.linux.trees import Folder, folders
 from podlink.engine.oci.layer.hiding import OPAQUE, is_whiteout
 from podlink.engine.oci.layer.owners import Owners
@@ -202,9 +203,9 @@ class _Walk:
 
 def _entries(folder: Folder) -> dict[bytes, Seen]:
     """What is in it, save what went away since it was read."""
-    found = {}
+    found, way = {}, portable.way_to(folder.descriptor)
     for entry in folder.entries:
-        place = os.fsencode(f"/proc/self/fd/{folder.descriptor}/{entry.name}")
+        place = os.fsencode(f"{way}/{entry.name}")
         if status := _lstat(place):
             found[os.fsencode(entry.name)] = Seen(place, status)
     return found
@@ -212,10 +213,7 @@ def _entries(folder: Folder) -> dict[bytes, Seen]:
 
 def is_opaque(folder: bytes | int) -> bool:
     """Whether a directory of a layer, at this path or open, hides what lies below it."""
-    try:
-        return os.getxattr(folder, OPAQUE, follow_symlinks=isinstance(folder, int)) == b"y"
-    except OSError:
-        return False
+    return portable.attribute(folder, OPAQUE) == b"y"
 
 
 def _lstat(path: bytes) -> os.stat_result | None:

@@ -2,25 +2,23 @@
 
     ROOT/
       sha256/9f86d081…     a blob; it is whole and on the disk, or it isn't there
-      incoming/k2x9…       a blob on its way, locked (flock(2)) by the process that writes it; with no lock it is rubbish
+      incoming/a81c…/k2x9… a blob on its way; the folder is locked by the process that writes there (`workplace`)
 
 A blob is written under a name that means nothing, hashed on the way, and only then renamed to what it turned out to be.
 """
 
-import fcntl
 import hashlib
 import os
-import re
-import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from podlink.engine.errors import InvalidArchive
-from podlink.engine.oci.digest import Digest
+from podlink.engine.linux import portable
+from podlink.engine.oci.digest import ENCODED, Digest
 from podlink.engine.storage.durable import refusals, sync_directory
-
-HEX = re.compile(r"[0-9a-f]{64}")
+from podlink.engine.storage.workplace import Workplace, sweep
 
 
 class Content:
@@ -28,14 +26,35 @@ class Content:
 
     def __init__(self, root: Path) -> None:
         self._blobs = root / "sha256"
-        self._incoming = root / "incoming"
-        for folder in (self._blobs, self._incoming):
+        incoming = root / "incoming"
+        for folder in (self._blobs, incoming):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._incoming = Workplace(incoming)
 
     def writer(self) -> "Writer":
         """Begin a blob whose digest is not known, or not trusted, yet."""
-        with refusals("a new blob"):
-            return Writer(self._incoming, self._blobs)
+        with refusals(f"a new blob in {self._incoming.folder}"):
+            return Writer(self._incoming)
+
+    def commit(self, blobs: "Mapping[Digest, Writer]") -> None:
+        """Keep the blobs under their digests, on the disk when this returns. One that is here already stays as it is.
+
+        Raises InvalidArchive, and keeps nothing, where one has another digest.
+        """
+        for digest, writer in blobs.items():
+            if (found := writer.digest()) != digest:
+                raise InvalidArchive(
+                    f"blob {digest}: its {writer.size} bytes hash to {found}; it was damaged or changed on its way"
+                )
+        with refusals(f"new blobs in {self._blobs}"):
+            for writer in blobs.values():
+                writer.close()
+            _persist([writer.path for writer in blobs.values()])
+            for digest, writer in blobs.items():
+                if not (self._blobs / digest.hex).exists():
+                    writer.path.rename(self._blobs / digest.hex)
+                writer.discard()
+            sync_directory(self._blobs)  # also for those that were here: who wrote them may be between rename and fsync
 
     def open(self, digest: Digest) -> BinaryIO:
         """The blob, to read. StorageFailed where there is none."""
@@ -57,30 +76,32 @@ class Content:
 
     def known(self) -> list[Digest]:
         """Every blob that is here."""
-        return [Digest(path.name) for path in sorted(self._blobs.iterdir()) if HEX.fullmatch(path.name)]
+        return [Digest(path.name) for path in sorted(self._blobs.iterdir()) if ENCODED.fullmatch(path.name)]
 
     def sweep(self) -> None:
         """Remove half-written blobs that no living process is working on."""
         with refusals("unfinished blobs"):
-            for path in self._incoming.iterdir():
-                with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    path.unlink()
+            sweep(self._incoming.folder)
 
 
 class Writer:
-    """One blob on its way in. End it with `commit`, or with `discard`, which after a commit does nothing."""
+    """One blob on its way in: to be committed, or discarded. path: where it is until then. size: bytes written so far."""
 
-    def __init__(self, incoming: Path, blobs: Path) -> None:
-        self._blobs = blobs
-        self._file, self._path = _locked_file(incoming)
+    def __init__(self, incoming: Workplace) -> None:
+        self._incoming = incoming
+        self._what = f"a new blob in {incoming.folder}"
+        self.path = incoming.begin()
+        try:
+            self._file = self.path.open("xb")
+        except BaseException:
+            incoming.end(self.path)
+            raise
         self._hash = hashlib.sha256()
         self.size = 0
-        """Bytes written so far."""
 
     def write(self, data: bytes | memoryview) -> int:
         """Add to the blob."""
-        with refusals("a new blob"):
+        with refusals(self._what):
             self._file.write(data)
             self._file.flush()  # for whoever reads it meanwhile
         self._hash.update(data)
@@ -93,44 +114,28 @@ class Writer:
 
     def reader(self) -> BinaryIO:
         """What was written so far, and what will be, to read while it has no name yet."""
-        with refusals("a new blob"):
-            self._file.flush()
-            return self._path.open("rb")
+        with refusals(self._what):
+            return self.path.open("rb")
 
-    def commit(self, expected: Digest | None = None) -> Digest:
-        """Keep the blob under its digest, on the disk when this returns. One that is here already stays as it is.
-
-        Raises InvalidArchive, and keeps nothing, where another digest was expected.
-        """
-        found = self.digest()
-        if expected is not None and found != expected:
-            self.discard()
-            raise InvalidArchive(f"blob {expected}: its {self.size} bytes hash to {found}; it was damaged or changed on its way")
-        target = self._blobs / found.hex
-        with refusals(f"blob {found}"):
-            if not target.exists():
-                self._file.flush()
-                os.fsync(self._file.fileno())
-                self._path.rename(target)
-            sync_directory(self._blobs)  # also for the one that was here: its writer may be between rename and fsync
-        self.discard()
-        return found
+    def close(self) -> None:
+        """It is whole: from now on it takes no descriptor."""
+        with refusals(self._what):
+            self._file.close()
 
     def discard(self) -> None:
-        """Forget the blob. Again is no error."""
-        if not self._file.closed:
-            with refusals("an unfinished blob"):
-                self._path.unlink(missing_ok=True)
-            with suppress(OSError):  # what a full disk did not take is in the buffer still, and nobody needs it
-                self._file.close()
+        """Forget the blob. Again, or after it was committed, is no error."""
+        with refusals("an unfinished blob"):
+            self.path.unlink(missing_ok=True)
+        with suppress(OSError):  # what a full disk did not take is in the buffer still, and nobody needs it
+            self._file.close()
+        self._incoming.end(self.path)
 
 
-def _locked_file(folder: Path) -> tuple[BinaryIO, Path]:
-    """A new file that `sweep` leaves alone for as long as it is open."""
-    while True:
-        number, name = tempfile.mkstemp(dir=folder, prefix="")
-        file, path = os.fdopen(number, "wb"), Path(name)
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if path.exists():  # else a sweep came between the two calls
-            return file, path
-        file.close()
+def _persist(paths: Sequence[Path]) -> None:
+    """One fsync(2), which waits for nothing else, or one syncfs(2) instead of many."""
+    for path in paths[:1]:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            (os.fsync if len(paths) == 1 else portable.sync)(file)
+        finally:
+            os.close(file)

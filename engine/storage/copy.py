@@ -11,7 +11,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from podlink.engine.linux import trees
+from podlink.engine.linux import portable, trees
 from podlink.engine.oci.layer.owners import Owners
 
 FICLONE = 0x40049409
@@ -51,7 +51,9 @@ def _make(source: bytes, copy: bytes, status: os.stat_result, privileged: bool) 
         _copy_file(source, copy, status.st_size)
     elif stat.S_ISLNK(status.st_mode):
         os.symlink(os.readlink(source), copy)
-    elif stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode) or privileged:
+    elif stat.S_ISFIFO(status.st_mode):
+        os.mkfifo(copy, 0o600)
+    elif privileged or (stat.S_ISSOCK(status.st_mode) and portable.LINUX):  # elsewhere root alone makes sockets by mknod(2)
         os.mknod(copy, stat.S_IFMT(status.st_mode) | 0o600, status.st_rdev)
     else:
         return False
@@ -92,7 +94,8 @@ def _copy_data(reader: int, writer: int, size: int) -> None:
 def _moved(reader: int, writer: int, start: int, size: int) -> int:
     """Copy some bytes, and say how many. Between two file systems the kernel may not do it by itself: EXDEV."""
     try:
-        return os.copy_file_range(reader, writer, size, start, start)
+        if moved := portable.moved(reader, writer, size, start):
+            return moved
     except OSError as error:
         if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
             raise
@@ -104,16 +107,10 @@ def _dress(source: bytes, copy: bytes, status: os.stat_result, privileged: bool,
     if privileged:
         uid, gid = owners.outside(status.st_uid, status.st_gid) if owners else (status.st_uid, status.st_gid)
         os.chown(copy, uid, gid, follow_symlinks=False)
-    attributes = {name: os.getxattr(source, name, follow_symlinks=False) for name in _attributes(source)}
+    attributes = portable.attributes(source)
     for name, value in (owners.attributes_outside(attributes) if owners else attributes).items():
         if privileged or name.startswith("user."):
-            os.setxattr(copy, name, value, follow_symlinks=False)
+            portable.set_attribute(copy, name, value)
     if not stat.S_ISLNK(status.st_mode):
         os.chmod(copy, stat.S_IMODE(status.st_mode))
     os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
-
-
-def _attributes(path: bytes) -> list[str]:
-    with suppress(OSError):  # a file system that has none
-        return os.listxattr(path, follow_symlinks=False)
-    return []

@@ -3,10 +3,10 @@
     ROOT/
       9f86d081…/CONTENTS        a layer, by chain ID
       containers/4f1d…/…        a container's own
-      staging/a81c…/…           in the making, or on its way out; locked by the process that works on it
+      staging/a81c…/03f2…/…     in the making; a81c… is locked by the process that works there (`workplace`)
+      staging/77b0…/…           on its way out, and locked itself
 
 Making ends with a rename out of `staging`, removing begins with a rename into it: a crash leaves rubbish there, and only there.
-The lock (flock(2) on the directory) goes with its process, so `sweep` can tell whose work is abandoned.
 """
 
 import errno
@@ -14,18 +14,18 @@ import fcntl
 import os
 import re
 import secrets
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
 from podlink.engine.errors import StorageFailed
-from podlink.engine.linux import mounts, syscalls, trees
+from podlink.engine.linux import mounts, portable, trees
 from podlink.engine.oci.layer.whiteouts import Whiteouts
 from podlink.engine.storage.driver import Staging
-from podlink.engine.storage.durable import locked_directory, refusals, sync_directory
+from podlink.engine.storage.durable import refusals, sync_directory
 from podlink.engine.storage.idmapped import MappedRoots
+from podlink.engine.storage.workplace import Workplace, sweep
 
 ID = re.compile(r"[0-9a-f]{64}")
 
@@ -35,6 +35,7 @@ class DirectoryDriver:
 
     name: ClassVar[str]
     whiteouts: ClassVar[Whiteouts]
+    stacks: ClassVar[bool]
     contents: ClassVar[str]
     """What the directory with a layer's files is called."""
 
@@ -43,16 +44,18 @@ class DirectoryDriver:
         self._staging = root / "staging"
         self._containers = root / "containers"
         self._mapped = MappedRoots(root)
-        self._working: dict[Path, int] = {}
-        self._guard = threading.Lock()
+        self._making_at = Workplace(self._staging)
         with refusals(f"storage in {root}"):
             for folder in (root, self._staging, self._containers):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def commit(self, staging: Staging, layer: str) -> None:
-        """Give the layer its name, once all of it is on the disk: one syncfs(2) instead of an fsync(2) for each file."""
-        with refusals(f"layer {layer}"):
-            self._publish(staging.path.parent, self._layer(layer))
+    def commit(self, layers: Sequence[tuple[Staging, str]]) -> None:
+        """Give the layers their names, once all of them are on the disk: one syncfs(2) instead of an fsync(2) for each file."""
+        with refusals("new layers"):
+            self._persist()
+            for staging, layer in layers:
+                self._rename(staging.path.parent, self._layer(layer))
+            sync_directory(self.root)
 
     def discard(self, staging: Staging) -> None:
         with refusals("an unfinished layer"):
@@ -71,14 +74,10 @@ class DirectoryDriver:
 
     def sweep(self) -> None:
         with refusals("unfinished layers"):
-            for path in self._staging.iterdir():
-                with suppress(FileNotFoundError, BlockingIOError):
-                    self._sweep_one(path)
+            sweep(self._staging, _clear)
 
     def close(self) -> None:
-        with self._guard:
-            while self._working:
-                os.close(self._working.popitem()[1])
+        self._making_at.close()
 
     def contents_of(self, layer: str) -> Path:
         """The directory with a layer's files."""
@@ -87,8 +86,9 @@ class DirectoryDriver:
     @contextmanager
     def _making(self) -> Iterator[Path]:
         """A new directory in staging, ours until it is published or dropped. What fails meanwhile leaves nothing of it."""
-        path = self._begin()
+        path = self._making_at.begin()
         try:
+            path.mkdir(mode=0o700)
             yield path
         except BaseException:
             self._drop(path)
@@ -101,18 +101,19 @@ class DirectoryDriver:
             yield path
             self._drop(path)
 
-    def _begin(self) -> Path:
-        path, lock = locked_directory(self._staging)
-        with self._guard:
-            self._working[path] = lock
-        return path
-
     def _publish(self, path: Path, target: Path) -> None:
         """Make the finished directory known under its name. Where there is one already, that one stays."""
-        with self._guard:
-            lock = self._working[path]
-        syscalls.syncfs(lock)
+        self._persist()
         self._rename(path, target)
+        sync_directory(target.parent)
+
+    def _persist(self) -> None:
+        """What was written is on the disk."""
+        lock = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            portable.sync(lock)
+        finally:
+            os.close(lock)
 
     def _rename(self, path: Path, target: Path) -> None:
         try:
@@ -122,8 +123,7 @@ class DirectoryDriver:
                 raise
             self._drop(path)
         else:
-            self._release(path)
-        sync_directory(target.parent)
+            self._making_at.end(path)
 
     def _bury(self, path: Path) -> None:
         """Take a directory's name away, durably, then remove it at leisure. Again is no error.
@@ -146,23 +146,7 @@ class DirectoryDriver:
 
     def _drop(self, path: Path) -> None:
         trees.remove(path)
-        self._release(path)
-
-    def _release(self, path: Path) -> None:
-        with self._guard:
-            lock = self._working.pop(path, None)
-        if lock is not None:
-            os.close(lock)
-
-    def _sweep_one(self, path: Path) -> None:
-        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for place in mounts.mounted_below(path):  # a crash came while it was tried what this host can mount
-                mounts.unmount(place)
-            trees.remove(path)
-        finally:
-            os.close(lock)
+        self._making_at.end(path)
 
     def _layer(self, layer: str) -> Path:
         if not ID.fullmatch(layer):
@@ -193,6 +177,12 @@ def copy_attributes(source: Path, target: Path) -> None:
     if os.geteuid() == 0:
         os.chown(target, status.st_uid, status.st_gid)
     target.chmod(status.st_mode & 0o7777)
+
+
+def _clear(path: Path) -> None:
+    for place in mounts.mounted_below(path):  # a crash came while it was tried what this host can mount
+        mounts.unmount(place)
+    trees.remove(path)
 
 
 def _ids(folder: Path) -> list[str]:

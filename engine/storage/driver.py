@@ -7,7 +7,7 @@ its chain ID (64 hex digits; OCI image-spec, "Layer ChainID"), a container by it
         staging = driver.stage(parents)                 # an empty place, or for vfs a copy of the topmost parent
         undo.callback(driver.discard, staging)
         … unpack a layer into staging.path with staging.whiteouts …
-        driver.commit(staging, layer)                   # now, and only now, the layer is there
+        driver.commit([(staging, layer)])               # now, and only now, the layer is there
 """
 
 from collections.abc import Sequence
@@ -40,6 +40,8 @@ class StorageDriver(Protocol):
     """Every method is durable when it returns, and safe to repeat after a crash. Refusals are StorageFailed."""
 
     name: ClassVar[str]
+    stacks: ClassVar[bool]
+    """Whether a staging holds what its layer brings and nothing else, so that it can be filled before those below it are."""
 
     def status(self) -> dict[str, str]:
         """`backing_filesystem`, `native_overlay_diff`, `supports_d_type`, as GetInfo shows them."""
@@ -48,12 +50,12 @@ class StorageDriver(Protocol):
     def stage(self, parents: Sequence[str], over: Staging | None = None) -> Staging:
         """Begin a layer over these (base first), and over one on top of them that is unpacked and has no name yet.
 
-        That one is to be committed first.
+        That one is to be committed first; and, save where the driver `stacks`, to be filled before this is called.
         """
         ...
 
-    def commit(self, staging: Staging, layer: str) -> None:
-        """Give the layer its name. One that has that name already stays and the staging is discarded."""
+    def commit(self, layers: Sequence[tuple[Staging, str]]) -> None:
+        """Give the layers their names, base first. One that has its name already stays, and its staging is discarded."""
         ...
 
     def discard(self, staging: Staging) -> None:
@@ -89,6 +91,13 @@ class StorageDriver(Protocol):
 
     def seen(self, container: str) -> AbstractContextManager[Path]:
         """The root file system of one that is mounted, with owners as `owners` says, to be read while the block lasts."""
+        ...
+
+    def read(self, container: str, path: str, limit: int) -> bytes | None:
+        """A regular file of the container's, mounted or not, of at most `limit` bytes; None where there is none at the path.
+
+        Links are followed as from inside. Raises ErrorOccurred where it is longer.
+        """
         ...
 
     def unmount(self, container: str) -> None:

@@ -8,7 +8,7 @@
 An overlay itself can't be idmapped (EINVAL, up to Linux 6.18), what it is made of can (Linux 5.19). Files that are made in the
 container pass the same mapping on their way to the disk, so nothing is ever copied or changed its owner.
 
-    /run/podlink-roots/         for everybody to pass through
+    /run/podlink/roots/         for everybody to pass through
       81ac03f2/                 the same; one for each driver's folder, by a digest of its path
         4f1d…/                  for the container's root to pass through (its group), and for nobody else
           store  rootfs
@@ -17,16 +17,16 @@ They are here and not beside the container's files, for the runtime looks for th
 who may not pass the folders of the engine: path_resolution(7).
 """
 
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from podlink.engine.config import RUN, digest_of
 from podlink.engine.linux import mounts, userns
 from podlink.engine.oci.spec.values import IDMaps, IDRange
 
-ROOTS = Path("/run/podlink-roots")
+ROOTS = RUN / "roots"
 SAMPLE = IDMaps((IDRange(0, 100_000, 1),), (IDRange(0, 100_000, 1),))
 
 
@@ -35,7 +35,7 @@ class MappedRoots:
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
-        self.folder = ROOTS / hashlib.sha256(bytes(self._root)).hexdigest()[:8]
+        self.folder = ROOTS / digest_of(self._root)
 
     def rootfs(self, container: str) -> Path:
         """Where the container's root is mounted while it is mapped."""
@@ -46,7 +46,7 @@ class MappedRoots:
         own = self.folder / container
         while not own.exists():
             with suppress(FileNotFoundError):  # another one's end may take the folder away between any two of these calls
-                for folder in (ROOTS, self.folder):
+                for folder in (RUN, ROOTS, self.folder):
                     folder.mkdir(mode=0o711, exist_ok=True)
                     folder.chmod(0o711)  # whatever the umask
                 own.mkdir(mode=0o700, exist_ok=True)

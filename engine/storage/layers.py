@@ -1,11 +1,14 @@
 """A layer on its way from a stream to a storage driver.
 
-with ExitStack() as undo:
-    layer = unpack_layer(driver, parents, stream)
-    undo.callback(driver.discard, layer.staging)
-    … compare layer.diff_id with what the image's configuration promises …
-    driver.commit(layer.staging, chain_id)
-    undo.pop_all()
+    with ExitStack() as undo:
+        layer = unpack_layer(driver, parents, stream)
+        undo.callback(driver.discard, layer.staging)
+        … compare layer.diff_id with what the image's configuration promises …
+        driver.commit([(layer.staging, chain_id)])
+        undo.pop_all()
+
+Several layers of an image are staged one over the other, filled (side by side where the driver can do that), and settled, base
+first.
 """
 
 import os
@@ -13,16 +16,18 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import BinaryIO
 
+from podlink.engine.config import Limits
+from podlink.engine.linux import portable
 from podlink.engine.linux.safepath import open_inside
 from podlink.engine.oci.digest import Digest
-from podlink.engine.oci.layer.compression import decompressed
-from podlink.engine.oci.layer.limits import Limits
+from podlink.engine.oci.layer.bounds import plain
+from podlink.engine.oci.layer.jails import Jails
 from podlink.engine.oci.layer.place import ABSENT, FOLDER
-from podlink.engine.oci.layer.unpack import unpack
+from podlink.engine.oci.layer.unpack import Unpacked, unpack
 from podlink.engine.storage.changes import Stack
+from podlink.engine.storage.directories import copy_attributes
 from podlink.engine.storage.driver import Staging, StorageDriver
 from podlink.engine.storage.durable import refusals
 
@@ -53,12 +58,26 @@ def unpack_layer(
     """
     staging = driver.stage(parents, over)
     try:
-        done = unpack(decompressed(compressed), staging.path, staging.whiteouts, limits)
-        with refusals("a new layer"):
-            _describe(staging, done.implied)
+        return settled(staging, fill(staging, compressed, limits))
     except BaseException:
         driver.discard(staging)
         raise
+
+
+def fill(staging: Staging, compressed: BinaryIO, limits: Limits | None = None, shared: Jails | None = None) -> Unpacked:
+    """Unpack a tar, compressed or not, into the staging, which is the caller's to settle or to discard.
+
+    shared: what the caller has to unpack several layers with.
+    """
+    bounds = limits or Limits()
+    return unpack(plain(compressed, bounds), staging.path, staging.whiteouts, bounds, shared)
+
+
+def settled(staging: Staging, done: Unpacked) -> StagedLayer:
+    """The layer, ready to be committed. Those below it are."""
+    if staging.below:
+        with refusals("a new layer"):
+            _describe(staging, done.implied)
     return StagedLayer(staging, done.diff_id, done.size, done.entries)
 
 
@@ -69,10 +88,13 @@ def _describe(staging: Staging, implied: Sequence[bytes]) -> None:
     """
     home = os.fsencode(staging.path.resolve())
     stack = Stack([home, *(os.fsencode(root) for root in staging.below)])
-    root = os.open(home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    root = os.open(home, portable.THROUGH)
     try:
-        for path in implied if staging.below else ():
-            _describe_one(root, home, stack, path)
+        for path in implied:
+            if path:
+                _describe_one(root, home, stack, path)
+            else:
+                copy_attributes(staging.below[0], staging.path)
     finally:
         os.close(root)
 
@@ -85,7 +107,7 @@ def _describe_one(root: int, home: bytes, stack: Stack, path: bytes) -> None:
             return
         raise
     try:
-        real = os.fsencode(Path(f"/proc/self/fd/{folder}").readlink()).removeprefix(home + b"/")  # `path` may go through links
+        real = portable.path_of(folder).removeprefix(home + b"/")  # `path` may go through links
         below = next(islice(stack.statuses(real), 1, None), None)
         if below is not None and stat.S_ISDIR(below.st_mode):
             os.fchown(folder, below.st_uid, below.st_gid)

@@ -36,6 +36,7 @@ from podlink.engine.storage.changes import Change, Stack, of_upper
 from podlink.engine.storage.directories import DirectoryDriver, copy_attributes
 from podlink.engine.storage.driver import Staging
 from podlink.engine.storage.durable import refusals, sync_directory, write_durably
+from podlink.engine.storage.reading import read_found
 
 OPTIONS = "index=off,metacopy=off,redirect_dir=nofollow"
 MOST_LAYERS = 290
@@ -50,6 +51,7 @@ class OverlayDriver(DirectoryDriver):
     name = "overlay"
     whiteouts = Whiteouts.OVERLAY
     contents = "diff"
+    stacks = True
 
     def __init__(self, root: Path) -> None:
         super().__init__(root.resolve())  # one spelling: a mount that is there is known by its path
@@ -78,7 +80,7 @@ class OverlayDriver(DirectoryDriver):
         with refusals("a new layer"), self._making() as made:
             path = made / self.contents
             path.mkdir()
-            copy_attributes(over.path if over else self._top(parents), path)
+            path.chmod(0o755)  # whatever the umask; over others it is settled to look like theirs
             return Staging(path, self.whiteouts, below)
 
     def remove(self, layer: str) -> None:
@@ -99,6 +101,7 @@ class OverlayDriver(DirectoryDriver):
             write_durably(path / "layers", "".join(f"{layer}\n" for layer in layers).encode())
             sync_directory(path)
             self._rename(path, target)
+            sync_directory(target.parent)
 
     def mount(self, container: str, maps: IDMaps | None = None) -> Path:
         path = self._existing(container)
@@ -107,7 +110,8 @@ class OverlayDriver(DirectoryDriver):
             there = mounts.mounted_at(merged)
             if there and there.fstype == "overlay" and f"/{container}/upper," in f"{there.options},":
                 return merged
-            mounts.unmount(merged)
+            if there:
+                mounts.unmount(merged)
             if maps:
                 with self._mapped.store(container, maps) as store:
                     self._mount_from(store / "l", container, merged, maps.root())
@@ -159,6 +163,12 @@ class OverlayDriver(DirectoryDriver):
         finally:
             mounts.unmount(scratch)
             self._drop(scratch)
+
+    def read(self, container: str, path: str, limit: int) -> bytes | None:
+        """Layer by layer, without a mount."""
+        with refusals(f"container {container}"):
+            roots = [self._existing(container) / "upper", *map(self.contents_of, self._visible(container))]
+            return read_found(Stack([os.fsencode(root) for root in roots]), os.fsencode(path), limit)
 
     def unmount(self, container: str) -> None:
         with refusals(f"container {container}: unmount of its root"):

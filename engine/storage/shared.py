@@ -1,19 +1,19 @@
-"""The plain directories of `vfs`, for containers that live in this process: nobody's copy is made before it is needed.
+"""The plain directories of `vfs`, for containers that end with this process: nobody's copy is made before it is needed.
 
     ROOT/
       9f86d081…/tree              this layer and all below it: the root of every container that has not written yet
-      containers/4f1d…/layers     chain IDs, base first, a line each
       containers/4f1d…/tree …     from the first write on, as vfs has it
 
 A kernel would have to be told not to let a container write to a layer. Here whoever writes is the emulator, which asks for the
-container's own copy first (`claim`). Most containers of a test write nothing, and then cost one small file.
+container's own copy first (`claim`). Most containers of a test write nothing, and then cost nothing on the disk.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from podlink.engine.linux import trees
+from podlink.engine.oci.layer.owners import Owners
 from podlink.engine.oci.spec.values import IDMaps
 from podlink.engine.storage.changes import Change
 from podlink.engine.storage.durable import refusals
@@ -21,42 +21,43 @@ from podlink.engine.storage.vfs import VfsDriver
 
 
 class SharedDriver(VfsDriver):
-    """durable: whether what is acknowledged must outlive a power cut; what goes with its engine need not."""
+    """Nothing is to outlive a power cut here, nor which containers share their files this very object."""
 
-    def __init__(self, root: Path, *, durable: bool = True) -> None:
+    def __init__(self, root: Path) -> None:
         super().__init__(root, owners=False)
-        self._durable = durable
+        self._sharing: dict[str, tuple[str, ...]] = {}
+        """The layers of each container that has no copy of its own."""
 
     def create(self, container: str, layers: Sequence[str], maps: IDMaps | None = None) -> None:
-        if self._durable or not layers:
+        if not layers:
             super().create(container, layers, maps)
             return
         self._require(layers[-1:])
-        with refusals(f"container {container}"):
-            home = self._container(container)
-            with suppress(FileExistsError):
-                home.mkdir()
-                self._list(home, layers)
+        if not self._container(container).exists():
+            self._sharing[container] = tuple(layers)
 
     def claim(self, container: str) -> Path:
         """The container's own copy, made now where there is none yet: it is to be written to. Again is no error.
 
         Until it is complete, whoever looks at the container sees the layer.
         """
-        home = self._existing(container)
-        if not self._is_own(home):
-            layers = (home / "layers").read_text().split()
-            with refusals(f"container {container}"), self._scratch() as draft:
-                self._copied(draft, self._top(layers)).rename(home / self.contents)
-                self._complete(home)
-        return home / self.contents
+        if layers := self._sharing.get(container):
+            super().create(container, layers)
+            self._sharing.pop(container, None)
+        return super().mount(container)
 
     def mount(self, container: str, maps: IDMaps | None = None) -> Path:
         """Where the container's files are read. Before they are written to: `claim`."""
-        home = self._existing(container)
-        if self._is_own(home):
-            return home / self.contents
-        return self.contents_of((home / "layers").read_text().split()[-1])
+        layers = self._sharing.get(container)
+        return self.contents_of(layers[-1]) if layers else super().mount(container)
+
+    def shares(self, rootfs: Path) -> bool:
+        """Whether what `mount` answered is a layer, which nobody ever writes to."""
+        return rootfs.parent.parent == self.root
+
+    def known(self) -> tuple[list[str], list[str]]:
+        layers, containers = super().known()
+        return layers, sorted({*containers, *self._sharing})
 
     @contextmanager
     def seen(self, container: str) -> Iterator[Path]:
@@ -66,23 +67,24 @@ class SharedDriver(VfsDriver):
         """Nothing is ever mounted."""
 
     def delete(self, container: str) -> None:
-        if self._durable:
-            super().delete(container)
-            return
-        with refusals(f"container {container}"):
-            trees.remove(self._container(container))
+        if self._sharing.pop(container, None) is None:
+            with refusals(f"container {container}"):
+                trees.remove(self._container(container))
+
+    def _persist(self) -> None:
+        """It need not last."""
+
+    def owners(self, container: str) -> Owners | None:
+        return None
 
     def usage(self, container: str) -> int:
-        return super().usage(container) if self._is_own(self._existing(container)) else 0
+        return 0 if container in self._sharing else super().usage(container)
 
     def changes(self, container: str) -> list[Change]:
-        return super().changes(container) if self._is_own(self._existing(container)) else []
+        return [] if container in self._sharing else super().changes(container)
 
     def written(self, container: str) -> Path:
         return self.mount(container)
 
     def place(self, container: str) -> dict[str, str]:
         return {"MergedDir": str(self.mount(container))}
-
-    def _is_own(self, home: Path) -> bool:
-        return (home / "made").exists()

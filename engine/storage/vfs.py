@@ -23,7 +23,8 @@ from functools import cached_property
 from pathlib import Path
 
 from podlink.engine.errors import StorageFailed
-from podlink.engine.linux import mounts, trees
+from podlink.engine.linux import mounts, portable, trees
+from podlink.engine.linux.safepath import read_inside
 from podlink.engine.oci.layer.owners import Owners
 from podlink.engine.oci.layer.whiteouts import Whiteouts
 from podlink.engine.oci.spec.values import IDMaps, IDRange
@@ -34,9 +35,6 @@ from podlink.engine.storage.directories import DirectoryDriver
 from podlink.engine.storage.driver import Staging
 from podlink.engine.storage.durable import refusals
 
-CLOCK_REALTIME_COARSE = 5
-"""The clock that inodes are stamped by, which moves in ticks: clock_gettime(2)."""
-
 
 class VfsDriver(DirectoryDriver):
     """The driver that works everywhere. Safe to use from several threads and processes; a container's lock is the caller's
@@ -46,6 +44,7 @@ class VfsDriver(DirectoryDriver):
     name = "vfs"
     whiteouts = Whiteouts.APPLY
     contents = "tree"
+    stacks = False
 
     def __init__(self, root: Path, *, owners: bool = True) -> None:
         """owners: whether files have owners that count. An emulated host knows none."""
@@ -97,8 +96,11 @@ class VfsDriver(DirectoryDriver):
         path = self._existing(container) / "owners"
         if not path.exists():
             return None
-        found = json.loads(path.read_text())
-        return Owners(IDMaps(*(tuple(IDRange(**each) for each in found[kind]) for kind in ("uids", "gids"))))
+        try:
+            found = json.loads(path.read_bytes())
+            return Owners(IDMaps(*(tuple(IDRange(**each) for each in found[kind]) for kind in ("uids", "gids"))))
+        except (ValueError, TypeError, KeyError) as error:
+            raise StorageFailed(f"{path} can't be read: {error}; whose the container's files are is not known") from error
 
     def maps_owners(self) -> str:
         """Without the kernel's help the copy, which there is anyway, is given to others."""
@@ -114,6 +116,10 @@ class VfsDriver(DirectoryDriver):
     @contextmanager
     def seen(self, container: str) -> Iterator[Path]:
         yield self._existing(container) / self.contents
+
+    def read(self, container: str, path: str, limit: int) -> bytes | None:
+        with refusals(f"container {container}"), self.seen(container) as root:
+            return read_inside(root, path, limit)
 
     def unmount(self, container: str) -> None:
         """Mostly nothing to do: what is not mounted stays."""
@@ -180,5 +186,5 @@ class VfsDriver(DirectoryDriver):
 
 def _next_tick(stamp: int) -> None:
     """Wait, some milliseconds, until whatever is changed from now on gets a later time than this."""
-    while time.clock_gettime_ns(CLOCK_REALTIME_COARSE) <= stamp:
+    while portable.stamp() <= stamp:
         time.sleep(0.001)

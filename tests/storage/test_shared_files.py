@@ -21,13 +21,12 @@ class Claimed(SharedDriver):
         return self.claim(container)
 
 
-@pytest.mark.parametrize("durable", [True, False], ids=["kept", "passing"])
 @pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)
-def test_the_contract_of_storage(tmp_path: Path, clause: Clause, durable: bool) -> None:
+def test_the_contract_of_storage(tmp_path: Path, clause: Clause) -> None:
     made: list[SharedDriver] = []
 
     def again() -> SharedDriver:
-        made.append(Claimed(tmp_path / "storage", durable=durable))
+        made.append(Claimed(tmp_path / "storage"))
         return made[-1]
 
     clause(Depot(again(), again))
@@ -37,7 +36,7 @@ def test_the_contract_of_storage(tmp_path: Path, clause: Clause, durable: bool) 
 
 @pytest.fixture
 def driver(tmp_path: Path) -> Iterator[SharedDriver]:
-    driver = SharedDriver(tmp_path / "storage", durable=False)
+    driver = SharedDriver(tmp_path / "storage")
     yield driver
     driver.close()
 
