@@ -11,70 +11,27 @@ over a newer one. Every change writes its event in the same transaction.
 
 import json
 import re
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
-from sqlalchemy import Connection, Select, and_, bindparam, case, delete, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import and_, bindparam, case, delete, func, insert, or_, select, update
 
 from podlink.engine.errors import AmbiguousName, ContainerNotFound, ImageNotFound, InvalidState, NameInUse
 from podlink.engine.oci.spec.values import ContainerConfig
-from podlink.engine.state.db import Database, spelled
-from podlink.engine.state.documents import revive
-from podlink.engine.state.events import Event, append
-from podlink.engine.state.schema import containers, storable
-
-
-class Status(StrEnum):
-    """created: in the OCI runtime and not started; configured: only here."""
-
-    CONFIGURED = "configured"
-    CREATED = "created"
-    RUNNING = "running"
-    PAUSED = "paused"
-    EXITED = "exited"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Container:
-    """One container. Times are nanoseconds since the epoch, 0 for never; sizes are bytes.
-
-    image: the image's ID; image_name: what the client called it. layers: chain IDs, base first; root_size: theirs together.
-    start: the number of the last start, 0 before the first. pid, pid_start, boot: that run's init while it lives, else 0 and "";
-    pid_start is field 22 of /proc/PID/stat and boot the boot ID, since a number alone may be another process by now.
-
-    unreadable: why config is not what was written; it is then all defaults, and the container good for being shown, stopped and
-    removed. Not a column.
-    """
-
-    id: str
-    name: str
-    image: str
-    image_name: str
-    layers: tuple[str, ...]
-    created_at: int
-    config: ContainerConfig
-    root_size: int = 0
-    status: Status = Status.CONFIGURED
-    start: int = 0
-    pid: int = 0
-    pid_start: int = 0
-    boot: str = ""
-    started_at: int = 0
-    finished_at: int = 0
-    exit_code: int = 0
-    oom_killed: bool = False
-    error: str = ""
-    rw_size: int = 0
-    unreadable: str = ""
-
+from podlink.engine.state.db import Database, concluding
+from podlink.engine.state.documents import Remembered, revive, spell
+from podlink.engine.state.events import append
+from podlink.engine.state.kept import Kept
+from podlink.engine.state.schema import containers
+from podlink.engine.state.spelled import Row, Spelled, spelled
+from podlink.engine.state.values import Container, Event, Status
 
 ACTIONS = {Status.CREATED: "init", Status.RUNNING: "unpause", Status.PAUSED: "pause"}
 """What `mark_status` is called in the events."""
+STATUSES = {each.value: each for each in Status}
 PREFIX = re.compile(r"[0-9a-f]{1,64}")
 AFTER_HEX = "g"
 """Sorts after every hex digit: the IDs that start with PREFIX lie between PREFIX and PREFIX + "g". No LIKE, no wildcards."""
@@ -83,28 +40,32 @@ SHOWN = 5
 """How many matches an ambiguous name lists."""
 
 _c = containers.c
-BY_ID = select(containers).where(_c.id == bindparam("which"))
-BY_NAME = select(containers).where(_c.name == bindparam("which"))
-FITTING = (
+_by_id = select(containers).where(_c.id == bindparam("which"))
+_fitting = (
     select(containers)
     .where(or_(_c.name == bindparam("which"), and_(_c.id >= bindparam("which"), _c.id < bindparam("end"))))
     .order_by(case((_c.id == bindparam("which"), 0), (_c.name == bindparam("which"), 1), else_=2), _c.name)
 )
-ALL = select(containers).order_by(_c.created_at, _c.id)
-OF_IMAGE = ALL.where(_c.image == bindparam("which"))
-HOLDER = select(_c.id).where(_c.name == bindparam("which"))
-ADD = insert(containers)
-CHANGE = update(containers).where(_c.id == bindparam("which")).returning(_c.name, _c.image_name)
-TO_RUNNING = CHANGE.where(
-    or_(_c.start < bindparam("number"), and_(_c.start == bindparam("number"), _c.status == Status.CREATED.value))
-)
-TO_CREATED = CHANGE.where(_c.start < bindparam("number"))
-TO_EXITED = CHANGE.where(_c.start <= bindparam("number"))
-REMOVE = delete(containers).where(_c.id == bindparam("which")).returning(_c.name, _c.image_name)
+_all = select(containers).order_by(_c.created_at, _c.id)
+_change = update(containers).where(_c.id == bindparam("which")).returning(containers)
+_newer = or_(_c.start < bindparam("number"), and_(_c.start == bindparam("number"), _c.status == Status.CREATED.value))
+_settings: Remembered[tuple[ContainerConfig, str]] = Remembered()
+_identity = ("pid", "pid_start", "boot")
+_outcome = ("finished_at", "exit_code", "oom_killed", "error")
 
-
-SPELLED = {each: spelled(each) for each in (BY_ID, BY_NAME, FITTING, ALL, OF_IMAGE)}
-"""What is asked most often, in SQLite's own words."""
+BY_ID = spelled(_by_id)
+BY_NAME = spelled(select(containers).where(_c.name == bindparam("which")))
+FITTING = spelled(_fitting)
+ALL = spelled(_all)
+OF_IMAGE = spelled(_all.where(_c.image == bindparam("which")))
+MENTIONING = spelled(_all.where(func.instr(_c.config, bindparam("which")) > 0))
+HOLDER = spelled(select(_c.id).where(_c.name == bindparam("which")))
+ADD = spelled(insert(containers))
+TO_STATUS = spelled(_change, "status")
+TO_RUNNING = spelled(_change.where(_newer), "status", "start", "started_at", *_identity, *_outcome)
+TO_CREATED = spelled(_change.where(_c.start < bindparam("number")), "status", "start", "started_at", *_identity, *_outcome)
+TO_EXITED = spelled(_change.where(_c.start <= bindparam("number")), "status", "start", "rw_size", *_identity, *_outcome)
+REMOVE = spelled(delete(containers).where(_c.id == bindparam("which")).returning(containers))
 
 
 class Containers:
@@ -113,18 +74,22 @@ class Containers:
     def __init__(self, database: Database, now: Callable[[], int] = time.time_ns) -> None:
         self._database = database
         self._now = now
+        self._kept: Kept[Container] = database.keeping()
 
     def add(self, container: Container) -> None:
         """Make it exist. Raises NameInUse naming the holder, ImageNotFound when the image went away meanwhile."""
-        with self._database.writing() as connection:
+        with self._database.growing() as connection:
             try:
-                connection.execute(ADD, _row(container))
-            except IntegrityError as error:
+                ADD(connection, **_row(container))
+            except sqlite3.IntegrityError as error:
                 raise _refusal(connection, container, error) from error
-            _tell(connection, container.created_at, "create", container.id, container.name, container.image_name)
+            _tell(connection, container.created_at, "create", container)
+            self._kept.put(container.id, container)
 
     def get(self, id: str) -> Container:
         """The container with this full ID."""
+        if kept := self._kept.find(id):
+            return kept
         if not (found := self._select(BY_ID, which=id)):
             raise ContainerNotFound(id)
         return found[0]
@@ -134,6 +99,8 @@ class Containers:
 
         Raises ContainerNotFound, or AmbiguousName with the matches.
         """
+        if kept := self._kept.find(name):  # by its full ID, which comes first
+            return kept
         if PREFIX.fullmatch(name):
             found = self._select(FITTING, which=name, end=name + AFTER_HEX)
         else:
@@ -152,78 +119,94 @@ class Containers:
         """The containers of the image with this ID, oldest first."""
         return self._select(OF_IMAGE, which=image)
 
+    def mentioning(self, id: str) -> list[Container]:
+        """The containers whose settings speak of this full ID, oldest first: all that depend on it, and perhaps others."""
+        return self._select(MENTIONING, which=id)
+
+    @concluding
     def mark_running(self, id: str, *, start: int, pid: int, pid_start: int, boot: str, at: int) -> None:
         """Start number `start` runs. Raises InvalidState when that run, or a later one, is in the books already."""
         change = {"status": Status.RUNNING, "start": start, "pid": pid, "pid_start": pid_start, "boot": boot, "started_at": at}
         blank = {"finished_at": 0, "exit_code": 0, "oom_killed": False, "error": ""}
         with self._database.writing() as connection:
-            row = connection.execute(TO_RUNNING, {"which": id, "number": start} | change | blank).one_or_none()
-            name, image = row or _stale(connection, id, start)
-            _tell(connection, at, "start", id, name, image)
+            row = TO_RUNNING.one(connection, **{"which": id, "number": start} | change | blank)
+            self._changed(connection, row or _stale(connection, id, start), at, "start")
 
+    @concluding
     def mark_created(self, id: str, *, start: int, pid: int, pid_start: int, boot: str) -> None:
         """Start number `start` has an init that waits. Raises InvalidState when that run, or a later one, is in the books."""
         change = {"status": Status.CREATED, "start": start, "pid": pid, "pid_start": pid_start, "boot": boot, "started_at": 0}
         blank = {"finished_at": 0, "exit_code": 0, "oom_killed": False, "error": ""}
         with self._database.writing() as connection:
-            row = connection.execute(TO_CREATED, {"which": id, "number": start} | change | blank).one_or_none()
-            name, image = row or _stale(connection, id, start)
-            _tell(connection, self._now(), ACTIONS[Status.CREATED], id, name, image)
+            row = TO_CREATED.one(connection, **{"which": id, "number": start} | change | blank)
+            self._changed(connection, row or _stale(connection, id, start), self._now(), ACTIONS[Status.CREATED])
 
+    @concluding
     def mark_status(self, id: str, status: Status) -> None:
         """It is `paused`, or `running` again."""
         action = ACTIONS[status]
         with self._database.writing() as connection:
-            row = connection.execute(CHANGE, {"which": id, "status": status}).one_or_none()
+            row = TO_STATUS.one(connection, which=id, status=status)
             if row is None:
                 raise ContainerNotFound(id)
-            _tell(connection, self._now(), action, id, *row)
+            self._changed(connection, row, self._now(), action)
 
-    def mark_exited(self, id: str, *, start: int, code: int, at: int, oom_killed: bool, error: str, rw_size: int) -> None:
-        """Start number `start` has ended. Raises InvalidState when a later one is in the books."""
+    @concluding
+    def mark_exited(self, id: str, *, start: int, code: int, at: int, oom_killed: bool, error: str, rw_size: int) -> Container:
+        """Start number `start` has ended: the container as it is now. Raises InvalidState when a later one is in the books."""
         change = {"status": Status.EXITED, "start": start, "pid": 0, "pid_start": 0, "boot": "", "finished_at": at}
         outcome = {"exit_code": code, "oom_killed": oom_killed, "error": error, "rw_size": rw_size}
         with self._database.writing() as connection:
-            row = connection.execute(TO_EXITED, {"which": id, "number": start} | change | outcome).one_or_none()
-            name, image = row or _stale(connection, id, start)
-            _tell(connection, at, "die", id, name, image, exit_code=str(code), **({"oom_killed": "true"} if oom_killed else {}))
+            row = TO_EXITED.one(connection, **{"which": id, "number": start} | change | outcome)
+            killed = {"oom_killed": "true"} if oom_killed else {}
+            return self._changed(connection, row or _stale(connection, id, start), at, "die", exit_code=str(code), **killed)
 
+    @concluding
     def remove(self, id: str) -> None:
         """Make it not exist. Raises ContainerNotFound."""
         with self._database.writing() as connection:
-            row = connection.execute(REMOVE, {"which": id}).one_or_none()
+            row = REMOVE.one(connection, which=id)
             if row is None:
                 raise ContainerNotFound(id)
-            _tell(connection, self._now(), "remove", id, *row)
+            _tell(connection, self._now(), "remove", _container(row))
+            self._kept.drop(id)
 
-    def _select(self, statement: Select[Any], **values: str) -> list[Container]:
-        text, fixed = SPELLED[statement]
+    def _changed(self, connection: sqlite3.Connection, row: Row, at: int, action: str, **more: str) -> Container:
+        """The container as the change that is under way leaves it, with its event."""
+        container = _container(row)
+        _tell(connection, at, action, container, **more)
+        self._kept.put(container.id, container)
+        return container
+
+    def _select(self, statement: Spelled, **values: str) -> list[Container]:
         with self._database.reading() as connection:
-            rows = connection.exec_driver_sql(text, fixed | {name: storable(value) for name, value in values.items()}).all()
+            rows = statement(connection, **values)
         return [_container(row) for row in rows]
 
 
-def _tell(connection: Connection, at: int, action: str, id: str, name: str, image: str, **more: str) -> None:
+def _tell(connection: sqlite3.Connection, at: int, action: str, changed: Container, **more: str) -> None:
     """The event of a change, in the change's own transaction."""
-    append(connection, Event(at=at, type="container", action=action, id=id, name=name, attributes={"image": image, **more}))
+    attributes = {"image": changed.image_name, **more}
+    append(connection, Event(at=at, type="container", action=action, id=changed.id, name=changed.name, attributes=attributes))
 
 
-def _refusal(connection: Connection, container: Container, error: IntegrityError) -> Exception:
+def _refusal(connection: sqlite3.Connection, container: Container, error: sqlite3.IntegrityError) -> Exception:
     """Which constraint said no, in words: the name's, or the image's. No other can be broken by a request."""
-    if holder := connection.execute(HOLDER, {"which": container.name}).scalar_one_or_none():
-        return NameInUse(f"the name {container.name} is in use by container {holder}; remove that one or choose another name")
-    if "FOREIGN KEY" in str(error.orig):
+    if holder := HOLDER.one(connection, which=container.name):
+        return NameInUse(f"the name {container.name} is in use by container {holder[0]}; remove that one or choose another name")
+    if "FOREIGN KEY" in str(error):
         return ImageNotFound(container.image_name)
     return error
 
 
-def _stale(connection: Connection, id: str, start: int) -> tuple[str, str]:
+def _stale(connection: sqlite3.Connection, id: str, start: int) -> NoReturn:
     """Raise for the change that found no row to change: there is none, or it is further than the news."""
-    row = connection.execute(BY_ID, {"which": id}).one_or_none()
+    row = BY_ID.one(connection, which=id)
     if row is None:
         raise ContainerNotFound(id)
-    found = f"it is {row.status} after start {row.start}"
-    raise InvalidState(f"news of start {start} come too late for container {row.name} ({id[:12]}): {found}")
+    container = _container(row)
+    found = f"it is {container.status} after start {container.start}"
+    raise InvalidState(f"news of start {start} come too late for container {container.name} ({id[:12]}): {found}")
 
 
 def _ambiguous(name: str, found: Sequence[Container]) -> str:
@@ -234,19 +217,19 @@ def _ambiguous(name: str, found: Sequence[Container]) -> str:
 
 def _row(container: Container) -> dict[str, Any]:
     row = {name: getattr(container, name) for name in COLUMNS}
-    return row | {"layers": json.dumps(container.layers), "config": json.dumps(asdict(container.config), separators=(",", ":"))}
+    row |= {"layers": json.dumps(container.layers), "config": spell(container.config)}
+    _settings.keep(row["config"], (container.config, ""))
+    return row
 
 
-def _container(row: Any) -> Container:
-    values = dict(zip(COLUMNS, row, strict=True))  # faster than the row's own mapping: a listing is mostly this
-    values["status"] = Status(row.status)
-    values["oom_killed"] = bool(row.oom_killed)
-    values["layers"] = _layers(row.layers)
-    values["config"], values["unreadable"] = _config(row.config)
+def _container(row: Row) -> Container:
+    values = dict(zip(COLUMNS, row, strict=True))
+    values["status"] = STATUSES[values["status"]]
+    values["oom_killed"] = bool(values["oom_killed"])
+    values["layers"] = _layers(values["layers"])
+    text = values["config"]
+    values["config"], values["unreadable"] = _settings.find(text) or _settings.keep(text, _config(text))
     return Container(**values)
-
-
-# The two documents never change once written, so each is decoded once. Keyed by the text itself, an entry can't be stale.
 
 
 @lru_cache(maxsize=1024)
@@ -254,7 +237,6 @@ def _layers(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
 
 
-@lru_cache(maxsize=1024)
 def _config(text: str) -> tuple[ContainerConfig, str]:
     """The settings back from JSON, or why there are none. A field that we don't know may matter: no guessing. One container's
     trouble is not the others', so it is told with the container and raised nowhere.

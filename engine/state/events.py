@@ -4,48 +4,31 @@ An event is written in the transaction of the change that it tells of: both are 
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import sqlite3
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import bindparam, insert, select
 
 from podlink.engine.state.db import Database
+from podlink.engine.state.documents import compact
 from podlink.engine.state.schema import events
+from podlink.engine.state.spelled import Row, spelled
+from podlink.engine.state.values import Event
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One thing that happened. number: grows with each event and is never used twice. at: nanoseconds since the epoch.
-
-    type and action:
-        container   create, init, start, pause, unpause, die, remove
-        image       import, pull, commit, load, tag, untag, remove
-    """
-
-    number: int = 0
-    at: int
-    type: str
-    action: str
-    id: str
-    name: str
-    attributes: Mapping[str, str] = field(default_factory=dict)
-
-
-APPEND = insert(events)
-NEWER = (
+_columns = tuple(column.name for column in events.columns)
+APPEND = spelled(insert(events), *(name for name in _columns if name != "number"))
+NEWER = spelled(
     select(events)
     .where(events.c.number > bindparam("after"), events.c.at >= bindparam("since"))
     .order_by(events.c.number)
     .limit(bindparam("limit"))
 )
-OF = select(events).where(events.c.id == bindparam("which")).order_by(events.c.number.desc())
+OF = spelled(select(events).where(events.c.id == bindparam("which")).order_by(events.c.number.desc()))
 
 
-def append(connection: Connection, event: Event) -> None:
+def append(connection: sqlite3.Connection, event: Event) -> None:
     """Write an event in the transaction of what it tells of."""
-    row = {"at": event.at, "type": event.type, "action": event.action, "id": event.id, "name": event.name}
-    connection.execute(APPEND, row | {"attributes": json.dumps(dict(event.attributes), separators=(",", ":"))})
+    attributes = compact(dict(event.attributes))
+    APPEND(connection, at=event.at, type=event.type, action=event.action, id=event.id, name=event.name, attributes=attributes)
 
 
 class Events:
@@ -56,19 +39,20 @@ class Events:
 
     def append(self, event: Event) -> None:
         """Write an event that goes with no change of the state. The database gives it its number."""
-        with self._database.writing() as connection:
+        with self._database.growing() as connection:
             append(connection, event)
 
     def read(self, *, after: int = 0, since: int = 0, limit: int = -1) -> list[Event]:
         """The events with a number above `after`, not before the time `since`, oldest first; `limit` of them, -1 for all."""
         with self._database.reading() as connection:
-            return [_event(row) for row in connection.execute(NEWER, {"after": after, "since": since, "limit": limit}).all()]
+            return [_event(row) for row in NEWER(connection, after=after, since=since, limit=limit)]
 
     def of(self, id: str) -> list[Event]:
         """The events of one container or image, newest first; they outlive it."""
         with self._database.reading() as connection:
-            return [_event(row) for row in connection.execute(OF, {"which": id}).all()]
+            return [_event(row) for row in OF(connection, which=id)]
 
 
-def _event(row: Any) -> Event:
-    return Event(**{**row._mapping, "attributes": json.loads(row.attributes)})
+def _event(row: Row) -> Event:
+    values = dict(zip(_columns, row, strict=True))
+    return Event(**{**values, "attributes": json.loads(values["attributes"])})

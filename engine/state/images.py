@@ -8,94 +8,65 @@ to have the image: its manifests there may be several. A layer is known by its c
     remove(id) ──▶ [top, …, base]      only those that no other image has, in the order in which they can be deleted
 """
 
+import json
+import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, select
+from sqlalchemy import BindParameter, bindparam, delete, exists, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from podlink.engine.errors import ImageInUse, ImageNotFound
 from podlink.engine.state.containers import AFTER_HEX, PREFIX
-from podlink.engine.state.db import Database
-from podlink.engine.state.events import Event, append
+from podlink.engine.state.db import Database, concluding
+from podlink.engine.state.events import append
+from podlink.engine.state.kept import Kept
 from podlink.engine.state.schema import containers, image_digests, image_layers, image_names, images, layers
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
-    """One layer. chain: its chain ID and parent: that of the layer below, 64 hex digits each ("" for a base).
-
-    diff_id: digest of the uncompressed tar; blob: digest of what is stored, blob_size bytes of media_type; size: bytes unpacked.
-    """
-
-    chain: str
-    diff_id: str
-    blob: str
-    media_type: str
-    size: int
-    blob_size: int
-    parent: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
-    """One image. id: 64 hex digits; digest: of the manifest, `sha256:…`; created_at: nanoseconds since the epoch.
-
-    config and manifest: the JSON as it came, byte for byte, since both are known by their hash. size: bytes of its layers.
-    layers: base first. names: full names, in the order in which they were given. digests: `REPOSITORY@DIGEST` of registries that
-    are known to have it.
-    """
-
-    id: str
-    digest: str
-    created_at: int
-    config: bytes
-    manifest: bytes
-    size: int
-    layers: tuple[Layer, ...]
-    names: tuple[str, ...] = ()
-    digests: tuple[str, ...] = ()
-
+from podlink.engine.state.spelled import Spelled, spelled
+from podlink.engine.state.values import Event, Image, Layer
 
 _images, _names, _digests, _links, _layers = images.c, image_names.c, image_digests.c, image_layers.c, layers.c
 
-ALL = select(images).order_by(_images.created_at.desc(), _images.id)
-BY_ID = ALL.where(_images.id == bindparam("which"))
-BY_PREFIX = ALL.where(_images.id >= bindparam("which"), _images.id < bindparam("end"))
-BY_DIGEST = ALL.where(_images.digest == bindparam("which"))
-BY_NAME = ALL.where(_images.id == select(_names.image).where(_names.name == bindparam("which")).scalar_subquery())
-BY_REPO_DIGEST = ALL.where(_images.id == select(_digests.image).where(_digests.name == bindparam("which")).scalar_subquery())
-DIGESTS_OF = (
-    select(_digests.image, _digests.name).where(_digests.image.in_(bindparam("ids", expanding=True))).order_by(_digests.number)
-)
-NAMES_OF = select(_names.image, _names.name).where(_names.image.in_(bindparam("ids", expanding=True))).order_by(_names.number)
-LAYERS_OF = (
+_all = select(images).order_by(_images.created_at.desc(), _images.id)
+_given = func.json_each(bindparam("ids")).table_valued("value")
+_among = select(_given.c.value)
+_which: BindParameter[str] = bindparam("which")
+_add_digest = insert(image_digests)
+_columns = tuple(column.name for column in images.columns)
+
+ALL = spelled(_all)
+BY_ID = spelled(_all.where(_images.id == _which))
+BY_PREFIX = spelled(_all.where(_images.id >= _which, _images.id < bindparam("end")))
+BY_DIGEST = spelled(_all.where(_images.digest == _which))
+BY_NAME = spelled(_all.where(_images.id == select(_names.image).where(_names.name == _which).scalar_subquery()))
+BY_REPO_DIGEST = spelled(_all.where(_images.id == select(_digests.image).where(_digests.name == _which).scalar_subquery()))
+DIGESTS_OF = spelled(select(_digests.image, _digests.name).where(_digests.image.in_(_among)).order_by(_digests.number))
+NAMES_OF = spelled(select(_names.image, _names.name).where(_names.image.in_(_among)).order_by(_names.number))
+LAYERS_OF = spelled(
     select(_links.image, layers)
     .join_from(image_layers, layers, _links.layer == _layers.chain)
-    .where(_links.image.in_(bindparam("ids", expanding=True)))
+    .where(_links.image.in_(_among))
     .order_by(_links.image, _links.position)
 )
-LAYER = select(layers).where(_layers.chain == bindparam("which"))
-ALL_LAYERS = select(layers).order_by(_layers.chain)
+LAYER = spelled(select(layers).where(_layers.chain == _which))
+ALL_LAYERS = spelled(select(layers).order_by(_layers.chain))
+HOLDER = spelled(select(_names.image).where(_names.name == _which))
+USERS = spelled(select(containers.c.name, containers.c.id).where(containers.c.image == _which).order_by(containers.c.name))
 
-ADD_IMAGE = insert(images).on_conflict_do_nothing().returning(_images.id)
-ADD_LAYERS = insert(layers).on_conflict_do_nothing()
-ADD_LINKS = insert(image_layers)
-ADD_NAME = insert(image_names)
-ADD_DIGEST = insert(image_digests)
-ADD_DIGEST = ADD_DIGEST.on_conflict_do_update(index_elements=[_digests.name], set_={"image": ADD_DIGEST.excluded.image})
-HOLDER = select(_names.image).where(_names.name == bindparam("which"))
-REMOVE_NAME = delete(image_names).where(_names.name == bindparam("which")).returning(_names.image)
-REMOVE_IMAGE = delete(images).where(_images.id == bindparam("which"))
-REMOVE_LAYERS = (
-    delete(layers)
-    .where(_layers.chain.in_(bindparam("chains", expanding=True)), ~exists().where(_links.layer == _layers.chain))
-    .returning(_layers.chain)
+ADD_IMAGE = spelled(insert(images).on_conflict_do_nothing().returning(_images.id))
+ADD_LAYER = spelled(insert(layers).on_conflict_do_nothing())
+ADD_LINK = spelled(insert(image_layers))
+ADD_NAME = spelled(insert(image_names), "name", "image")
+ADD_DIGEST = spelled(
+    _add_digest.on_conflict_do_update(index_elements=[_digests.name], set_={"image": _add_digest.excluded.image}), "name", "image"
 )
-USERS = select(containers.c.name, containers.c.id).where(containers.c.image == bindparam("which")).order_by(containers.c.name)
+REMOVE_NAME = spelled(delete(image_names).where(_names.name == _which).returning(_names.image))
+REMOVE_IMAGE = spelled(delete(images).where(_images.id == _which))
+REMOVE_LAYERS = spelled(
+    delete(layers).where(_layers.chain.in_(_among), ~exists().where(_links.layer == _layers.chain)).returning(_layers.chain)
+)
 
 
 class Images:
@@ -104,6 +75,8 @@ class Images:
     def __init__(self, database: Database, now: Callable[[], int] = time.time_ns) -> None:
         self._database = database
         self._now = now
+        self._kept: Kept[list[Image]] = database.keeping()
+        """By statement and what it was asked with. Whatever changes an image changes all of it."""
 
     def add(self, image: Image, names: Sequence[str] = (), action: str = "import") -> None:
         """Make it exist and give it these names, taking them from others. One that is here keeps what it has.
@@ -111,16 +84,17 @@ class Images:
         action: how it came, for the event: `import`, `pull`, `commit` or `load`. `image.names` are given first.
         """
         given = (*image.names, *names)
-        with self._database.writing() as connection:
-            if connection.execute(ADD_IMAGE, _image_row(image)).one_or_none():
-                if image.layers:
-                    connection.execute(ADD_LAYERS, [_layer_row(layer) for layer in image.layers])
-                    links = enumerate(layer.chain for layer in image.layers)
-                    connection.execute(ADD_LINKS, [{"image": image.id, "position": at, "layer": chain} for at, chain in links])
+        with self._database.growing() as connection:
+            if ADD_IMAGE(connection, **_image_row(image)):
+                for layer in image.layers:
+                    ADD_LAYER(connection, **_layer_row(layer))
+                for position, layer in enumerate(image.layers):
+                    ADD_LINK(connection, image=image.id, position=position, layer=layer.chain)
                 self._tell(connection, action, image.id, given[0] if given else "")
             for name in given:
                 self._give(connection, image.id, name)
             self._note(connection, image.id, image.digests)
+            self._kept.clear()
 
     def get(self, id: str) -> Image:
         """The image with this full ID. Raises ImageNotFound."""
@@ -152,89 +126,100 @@ class Images:
 
     def tag(self, id: str, name: str) -> None:
         """Give the image one more name, taking it from another that has it. Raises ImageNotFound."""
-        with self._database.writing() as connection:
-            if connection.execute(BY_ID, {"which": id}).one_or_none() is None:
+        with self._database.growing() as connection:
+            if not BY_ID(connection, which=id):
                 raise ImageNotFound(id)
             self._give(connection, id, name)
+            self._kept.clear()
 
     def note(self, id: str, digests: Sequence[str]) -> None:
         """Remember under which `REPOSITORY@DIGEST` registries have the image. Raises ImageNotFound."""
-        with self._database.writing() as connection:
-            if connection.execute(BY_ID, {"which": id}).one_or_none() is None:
+        with self._database.growing() as connection:
+            if not BY_ID(connection, which=id):
                 raise ImageNotFound(id)
             self._note(connection, id, digests)
+            self._kept.clear()
 
+    @concluding
     def untag(self, name: str) -> str:
         """Take the name away, and answer the ID of the image that had it. Raises ImageNotFound."""
         with self._database.writing() as connection:
-            holder = connection.execute(REMOVE_NAME, {"which": name}).scalar_one_or_none()
+            holder = REMOVE_NAME.one(connection, which=name)
             if holder is None:
                 raise ImageNotFound(name)
-            self._tell(connection, "untag", holder, name)
-        return str(holder)
+            self._tell(connection, "untag", holder[0], name)
+            self._kept.clear()
+        return str(holder[0])
 
+    @concluding
     def remove(self, id: str) -> list[Layer]:
         """Make it and its names not exist. The answer: the layers that no image has any more, topmost first.
 
         Raises ImageNotFound, or ImageInUse naming the containers that stand on it.
         """
         with self._database.writing() as connection:
-            if users := connection.execute(USERS, {"which": id}).all():
+            if users := USERS(connection, which=id):
                 raise ImageInUse(_in_use(id, users))
-            if not (found := _whole(connection, connection.execute(BY_ID, {"which": id}).all())):
+            if not (found := _whole(connection, BY_ID(connection, which=id))):
                 raise ImageNotFound(id)
-            connection.execute(REMOVE_IMAGE, {"which": id})  # its names and its links to layers go with it
+            REMOVE_IMAGE(connection, which=id)  # its names and its links to layers go with it
             chains = [layer.chain for layer in found[0].layers]
-            gone = set(connection.execute(REMOVE_LAYERS, {"chains": chains}).scalars()) if chains else set()
+            gone = {chain for (chain,) in REMOVE_LAYERS(connection, ids=json.dumps(chains))}
             self._tell(connection, "remove", id, found[0].names[0] if found[0].names else "")
+            self._kept.clear()
         return [layer for layer in reversed(found[0].layers) if layer.chain in gone]
 
     def layer(self, chain: str) -> Layer | None:
         """The layer with this chain ID, if some image has it."""
         with self._database.reading() as connection:
-            row = connection.execute(LAYER, {"which": chain}).one_or_none()
+            row = LAYER.one(connection, which=chain)
         return _layer(row) if row else None
 
     def all_layers(self) -> list[Layer]:
         """Every layer that some image has: what is on the disk beside them, and their blobs, is garbage."""
         with self._database.reading() as connection:
-            return [_layer(row) for row in connection.execute(ALL_LAYERS).all()]
+            return [_layer(row) for row in ALL_LAYERS(connection)]
 
-    def _select(self, statement: Any, **values: str) -> list[Image]:
-        with self._database.reading() as connection:
-            return _whole(connection, connection.execute(statement, values).all())
+    def _select(self, statement: Spelled, **values: str) -> list[Image]:
+        asked = (statement, *values.values())
+        if (kept := self._kept.find(asked)) is None:
+            with self._database.reading() as connection:
+                kept = _whole(connection, statement(connection, **values))
+                self._kept.put(asked, kept)
+        return [*kept]
 
-    def _give(self, connection: Connection, id: str, name: str) -> None:
+    def _give(self, connection: sqlite3.Connection, id: str, name: str) -> None:
         """Move the name to the image, at the end of those that it has. A name that it has already stays in its place."""
-        holder = connection.execute(HOLDER, {"which": name}).scalar_one_or_none()
-        if holder == id:
+        holder = HOLDER.one(connection, which=name)
+        if holder == (id,):
             return
         if holder:
-            connection.execute(REMOVE_NAME, {"which": name})
-            self._tell(connection, "untag", holder, name)
-        connection.execute(ADD_NAME, {"name": name, "image": id})
+            REMOVE_NAME(connection, which=name)
+            self._tell(connection, "untag", holder[0], name)
+        ADD_NAME(connection, name=name, image=id)
         self._tell(connection, "tag", id, name)
 
-    def _note(self, connection: Connection, id: str, digests: Sequence[str]) -> None:
-        if digests:
-            connection.execute(ADD_DIGEST, [{"name": name, "image": id} for name in digests])
+    def _note(self, connection: sqlite3.Connection, id: str, digests: Sequence[str]) -> None:
+        for name in digests:
+            ADD_DIGEST(connection, name=name, image=id)
 
-    def _tell(self, connection: Connection, action: str, id: str, name: str) -> None:
+    def _tell(self, connection: sqlite3.Connection, action: str, id: str, name: str) -> None:
         append(connection, Event(at=self._now(), type="image", action=action, id=id, name=name))
 
 
-def _whole(connection: Connection, rows: Sequence[Any]) -> list[Image]:
+def _whole(connection: sqlite3.Connection, rows: Sequence[Any]) -> list[Image]:
     """The images of these rows, with their names, digests and layers: four statements, however many images."""
     if not rows:
         return []
-    ids = {"ids": [row.id for row in rows]}
-    names, digests = _grouped(connection.execute(NAMES_OF, ids)), _grouped(connection.execute(DIGESTS_OF, ids))
+    found = {row[0]: dict(zip(_columns, row, strict=True)) for row in rows}
+    ids = json.dumps(list(found))
+    names, digests = _grouped(NAMES_OF(connection, ids=ids)), _grouped(DIGESTS_OF(connection, ids=ids))
     stacks: dict[str, list[Layer]] = defaultdict(list)
-    for row in connection.execute(LAYERS_OF, ids):
-        stacks[row.image].append(_layer(row))
+    for image, *layer in LAYERS_OF(connection, ids=ids):
+        stacks[image].append(_layer(layer))
     return [
-        Image(**row._mapping, names=tuple(names[row.id]), digests=tuple(digests[row.id]), layers=tuple(stacks[row.id]))
-        for row in rows
+        Image(**values, names=tuple(names[id]), digests=tuple(digests[id]), layers=tuple(stacks[id]))
+        for id, values in found.items()
     ]
 
 
@@ -246,15 +231,10 @@ def _grouped(rows: Iterable[Any]) -> dict[str, list[str]]:
     return found
 
 
-def _layer(row: Any) -> Layer:
+def _layer(row: Sequence[Any]) -> Layer:
+    chain, diff_id, blob, media_type, size, blob_size, parent = row
     return Layer(
-        chain=row.chain,
-        diff_id=row.diff_id,
-        blob=row.blob,
-        media_type=row.media_type,
-        size=row.size,
-        blob_size=row.blob_size,
-        parent=row.parent or "",
+        chain=chain, diff_id=diff_id, blob=blob, media_type=media_type, size=size, blob_size=blob_size, parent=parent or ""
     )
 
 

@@ -6,7 +6,8 @@ step, bring `schema.py` in line, and add a dump of the new version to `tests/sta
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 from podlink.engine.errors import EngineUnavailable, StorageFailed
@@ -114,22 +115,49 @@ NETWORKS = (
     ) STRICT""",
 )
 
-STEPS: tuple[Sequence[str], ...] = (FIRST, DIGESTS, NETWORKS)
+WHOLE_NETWORKS = (
+    "ALTER TABLE networks ADD COLUMN asked TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE leases ADD COLUMN ipv6 INTEGER NOT NULL DEFAULT 1",
+)
+
+LEASES_IN_TURN = (
+    "ALTER TABLE networks ADD COLUMN leased INTEGER NOT NULL DEFAULT 1",
+    "UPDATE networks SET leased = (SELECT ifnull(max(number), 1) FROM leases WHERE network = name)",
+)
+
+PUBLISHED = (
+    """CREATE TABLE published (
+        port INTEGER NOT NULL,
+        protocol TEXT NOT NULL,
+        container TEXT NOT NULL REFERENCES leases (container) ON DELETE CASCADE,
+        PRIMARY KEY (port, protocol, container)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX published_by_container ON published (container)",
+    """INSERT OR IGNORE INTO published
+        SELECT json_extract(value, '$[1]'), json_extract(value, '$[2]'), container FROM leases, json_each(leases.ports)""",
+)
+
+STEPS: tuple[Sequence[str], ...] = (FIRST, DIGESTS, NETWORKS, WHOLE_NETWORKS, LEASES_IN_TURN, PUBLISHED)
 
 
-def open_database(path: Path | None, patience: float = PATIENCE, steps: Sequence[Sequence[str]] = STEPS) -> Database:
-    """Open the state; create it, or bring it up to today's version, where needed. None: in memory, for this process alone.
+def open_database(
+    path: Path,
+    patience: float = PATIENCE,
+    steps: Sequence[Sequence[str]] = STEPS,
+    *,
+    before_new: Callable[[], None] = lambda: None,
+) -> Database:
+    """Open the state; create it, or bring it up to today's version, where needed.
 
+    before_new: called before a file begins from nothing, to raise EngineUnavailable where that would be wrong.
     Raises EngineUnavailable, naming the file, when it is broken, foreign, newer than this podlink, or can't be written.
     """
-    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        raise EngineUnavailable(f"SQLite {sqlite3.sqlite_version} is too old; podlink needs {'.'.join(map(str, OLDEST_SQLITE))}")
+    _require_sqlite()
+    _begin(before_new, lambda: not path.exists())
     database = Database(path, patience)
     try:
-        version = version_of(database, len(steps))  # first of all: a file that is not ours is not to be touched
-        database.use_wal()
-        if version < len(steps):
-            migrate(database, steps)
+        database.conclude(lambda: _bring_up(database, steps, before_new))
+        database.own_log()
     except BaseException as failure:
         database.close()
         if isinstance(failure, StorageFailed):
@@ -138,21 +166,63 @@ def open_database(path: Path | None, patience: float = PATIENCE, steps: Sequence
     return database
 
 
+def _bring_up(database: Database, steps: Sequence[Sequence[str]], before_new: Callable[[], None]) -> None:
+    """Open the file, for which the log and its index need room, and have it as it is today."""
+    version = version_of(database, len(steps))  # first of all: a file that is not ours is not to be touched
+    if not version:
+        _begin(before_new, lambda: version_of(database, len(steps)) == 0)
+    database.use_wal()
+    if version < len(steps):
+        migrate(database, steps)
+
+
+def open_in_memory() -> Database:
+    """A state for this process alone, with nothing in it."""
+    return Database(None, begin=_blank())
+
+
+@cache
+def _blank() -> bytes:
+    """What the steps make of nothing: the same each time, so they are taken once."""
+    _require_sqlite()
+    database = Database(None)
+    try:
+        migrate(database, STEPS)
+        return database.contents()
+    finally:
+        database.close()
+
+
+def _require_sqlite() -> None:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise EngineUnavailable(f"SQLite {sqlite3.sqlite_version} is too old; podlink needs {'.'.join(map(str, OLDEST_SQLITE))}")
+
+
+def _begin(before_new: Callable[[], None], is_new: Callable[[], bool]) -> None:
+    """Let `before_new` have its say. What it finds another process may just have made: then the state is no longer new."""
+    if is_new():
+        try:
+            before_new()
+        except EngineUnavailable:
+            if is_new():
+                raise
+
+
 def migrate(database: Database, steps: Sequence[Sequence[str]]) -> None:
     """Take the steps that the database lacks."""
     for number, statements in enumerate(steps, start=1):
         with database.writing() as connection:
-            if connection.exec_driver_sql("PRAGMA user_version").scalar_one() < number:
+            if _number(connection, "PRAGMA user_version") < number:
                 for statement in (*statements, f"PRAGMA user_version = {number}"):
-                    connection.exec_driver_sql(statement)
+                    connection.execute(statement)
 
 
 def version_of(database: Database, known: int) -> int:
     """The version of the file, 0 for an empty one. Raises EngineUnavailable for a foreign one, or one newer than `known`."""
     with database.reading() as connection:
-        things = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
-        application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
-        version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+        things = _number(connection, "SELECT count(*) FROM sqlite_master")
+        application = _number(connection, "PRAGMA application_id")
+        version = _number(connection, "PRAGMA user_version")
     if application != APPLICATION_ID and (things or application or version):
         raise EngineUnavailable(
             f"{database.place}: an SQLite database of another program"
@@ -164,3 +234,8 @@ def version_of(database: Database, known: int) -> int:
             "; upgrade podlink or choose another root"
         )
     return version
+
+
+def _number(connection: sqlite3.Connection, question: str) -> int:
+    """The answer to a question that has one row of one column."""
+    return int(connection.execute(question).fetchone()[0])

@@ -27,9 +27,12 @@
       diff_id, blob, media_type, size, blob_size
       parent ──▶ layers.chain, or null for a base
 
-    networks ◀──────────┐ network  networks: bridge (unique), subnets, subnet6
-      name PK           │          leases: container PK, number (unique in its network): which address of the subnets,
-    leases ─────────────┘                  ports: those of the host that lead to it, JSON
+    networks ◀──────────┐ network  networks: bridge (unique), subnets, subnet6, asked: the configuration that it was made by,
+      name PK           │          leased: the number that was given last
+    leases ─────────────┘          leases: container PK, number (unique in its network): which address of the subnets,
+      container PK ◀──────┐                ports: those of the host that lead to it, JSON; ipv6: whether it has one of subnet6
+    published             │ container
+      port, protocol ─────┘          } PK  by which a port's holder is found, however many leases there are
 
 How often a layer is used is no column: it is the number of its rows in `image_layers`, which can't be wrong. `layers` and
 `config` of a container, and `attributes` of an event, are JSON documents, written once and never searched. Times are nanoseconds.
@@ -94,10 +97,14 @@ layers = Table(
 )
 
 networks = Table(
-    "networks", metadata, *_columns(name=Text, bridge=Text, subnet=Text, subnet6=Text, fixed=Boolean, created_at=Integer)
+    "networks",
+    metadata,
+    *_columns(name=Text, bridge=Text, subnet=Text, subnet6=Text, fixed=Boolean, created_at=Integer, asked=Text, leased=Integer),
 )
 
-leases = Table("leases", metadata, *_columns(container=Text, network=Text, number=Integer, ports=Text))
+leases = Table("leases", metadata, *_columns(container=Text, network=Text, number=Integer, ports=Text, ipv6=Boolean))
+
+published = Table("published", metadata, *_columns(port=Integer, protocol=Text, container=Text))
 
 events = Table(
     "events",

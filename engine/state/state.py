@@ -9,7 +9,7 @@ from podlink.engine.state.db import Database
 from podlink.engine.state.events import Events
 from podlink.engine.state.images import Images
 from podlink.engine.state.locks import Locks
-from podlink.engine.state.migrations import open_database
+from podlink.engine.state.migrations import open_database, open_in_memory
 from podlink.engine.state.networks import Networks
 
 
@@ -22,17 +22,30 @@ class State:
         self.networks = Networks(database)
         self.events = Events(database)
         self.locks = locks
-        self._database = database
+        self.database = database
 
     @classmethod
-    def open(cls, path: Path | None, locks: Path | None, now: Callable[[], int] = time.time_ns) -> "State":
+    def open(
+        cls,
+        path: Path | None,
+        locks: Path | None,
+        now: Callable[[], int] = time.time_ns,
+        *,
+        before_new: Callable[[], None] = lambda: None,
+    ) -> "State":
         """Open or create the state. path: the SQLite file, None for memory; locks: a folder, None for this process alone.
 
-        now: nanoseconds since the epoch, for events whose time nobody tells. Raises EngineUnavailable.
+        now: nanoseconds since the epoch, for events whose time nobody tells. before_new: called before a state begins from
+        nothing, to raise where that would be wrong. Raises EngineUnavailable.
         """
         holders = Locks(locks)
-        return cls(open_database(path), holders, now)
+        database = open_database(path, before_new=before_new) if path else open_in_memory()
+        return cls(database, holders, now)
+
+    def require_room(self) -> None:
+        """For a verb that is to be refused before it begins. Raises StorageFull where what is new finds no room on the disk."""
+        self.database.require_room()
 
     def close(self) -> None:
         """Let go of the files."""
-        self._database.close()
+        self.database.close()

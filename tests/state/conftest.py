@@ -1,16 +1,12 @@
 """States in memory and in a file, other processes, and small file systems."""
 
-import multiprocessing
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from other_processes import Start, processes
 from state_samples import ALPINE, NOW
-from state_workers import Start
 
 from podlink.engine.state.state import State
 
@@ -43,19 +39,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Run a function of `state_workers` in a process of its own; the answer is the process and our end of its pipe."""
-    context = multiprocessing.get_context("spawn")
-    with ExitStack() as stack:
-
-        def run(function: Callable[..., None], path: Path, *arguments: object) -> tuple[SpawnProcess, Connection]:
-            ours, theirs = context.Pipe()
-            process = context.Process(target=function, args=(path, theirs, *arguments))
-            process.start()
-            theirs.close()
-            stack.callback(ours.close)
-            stack.callback(process.join)
-            stack.callback(process.kill)
-            return process, ours
-
+    with processes() as run:
         yield run
 
 

@@ -1,8 +1,7 @@
 """Containers and images to fill a state with. Every ID is told apart from the others by its first digits."""
 
 from podlink.engine.oci.spec.values import ContainerConfig, Resources
-from podlink.engine.state.containers import Container
-from podlink.engine.state.images import Image, Layer
+from podlink.engine.state.values import Container, Image, Layer
 
 NOW = 1_700_000_000_000_000_000
 """What the clock says that does not run."""

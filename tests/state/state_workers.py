@@ -1,9 +1,7 @@
 """What other processes do in the tests. Run by `multiprocessing` with the method `spawn`; results come back through a pipe."""
 
 import time
-from collections.abc import Callable
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from state_samples import container
@@ -11,11 +9,7 @@ from state_samples import container
 from podlink.engine.errors import EngineError
 from podlink.engine.state.locks import Locks
 from podlink.engine.state.migrations import open_database
-from podlink.engine.state.schema import image_names
 from podlink.engine.state.state import State
-
-Start = Callable[..., tuple[SpawnProcess, Connection]]
-"""The fixture `start`: run a function of this module in a process of its own; answers the process and our end of its pipe."""
 
 
 def open_and_add(path: Path, pipe: Connection, start: str, name: str) -> None:
@@ -43,7 +37,7 @@ def open_fresh(path: Path, pipe: Connection) -> None:
 def write_half(path: Path, pipe: Connection, image: str) -> None:
     """Begin a transaction, write, and never commit."""
     with open_database(path).writing() as connection:
-        connection.execute(image_names.insert(), {"name": "half", "image": image})
+        connection.execute("INSERT INTO image_names (name, image) VALUES ('half', ?)", (image,))
         pipe.send("written")
         time.sleep(60)
 

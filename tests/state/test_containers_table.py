@@ -23,8 +23,10 @@ from podlink.engine.oci.spec.values import (
     Volume,
 )
 from podlink.engine.state import containers as table
-from podlink.engine.state.containers import Container, Status
+from podlink.engine.state.containers import Containers
+from podlink.engine.state.documents import Remembered, spell
 from podlink.engine.state.state import State
+from podlink.engine.state.values import Container, Status
 
 WEB = container("4f1d", "web")
 
@@ -81,6 +83,7 @@ def test_whatever_was_settled_comes_back_equal(config: ContainerConfig) -> None:
     state.images.add(ALPINE)
     state.containers.add(replace(WEB, config=config))
     assert state.containers.get(WEB.id).config == config
+    assert table._config(spell(config)) == (config, "")  # as another process reads it
     state.close()
 
 
@@ -189,13 +192,18 @@ def test_the_containers_of_an_image(alpine: State) -> None:
     assert alpine.containers.of_image(full_id("c")) == []
 
 
-def test_a_second_listing_decodes_nothing_again(alpine: State) -> None:
-    for number in range(5):
-        alpine.containers.add(replace(container(f"{number}", f"c{number}"), config=replace(WEB.config, hostname=f"h{number}")))
-    first = alpine.containers.all()
-    decoded = table._config.cache_info().misses
-    assert alpine.containers.all() == first
-    assert table._config.cache_info().misses == decoded
+def test_settings_are_decoded_once_and_those_that_were_just_written_never(alpine: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[str] = []
+    decode = table._config
+    monkeypatch.setattr(table, "_config", lambda text: decoded.append(text) or decode(text))
+    rows = [replace(container(f"{n}", f"c{n}"), config=replace(WEB.config, hostname=f"h{n}")) for n in range(5)]
+    for row in rows:
+        alpine.containers.add(row)
+    assert alpine.containers.all() == rows and decoded == []
+    monkeypatch.setattr(table, "_settings", Remembered(4))  # as in another process, whose memory is shorter
+    assert alpine.containers.all() == rows and len(decoded) == 5
+    assert alpine.containers.find("c4") == rows[4] and len(decoded) == 5
+    assert alpine.containers.find("c0") == rows[0] and len(decoded) == 6
 
 
 def test_a_run_is_written_down_and_its_end_too(alpine: State) -> None:
@@ -291,8 +299,8 @@ def test_a_reason_that_is_no_utf8_is_kept_readable(alpine: State) -> None:
 def test_settings_that_this_version_does_not_know_are_not_guessed_at(alpine: State) -> None:
     alpine.containers.add(WEB)
     with alpine.containers._database.writing() as connection:
-        connection.exec_driver_sql("""UPDATE containers SET config = json_set(config, '$.seal', 'tight')""")
-    found = alpine.containers.get(WEB.id)
+        connection.execute("""UPDATE containers SET config = json_set(config, '$.seal', 'tight')""")
+    found = Containers(alpine.database).get(WEB.id)
     assert re.match(r"its settings can't be read: .*seal", found.unreadable) and found.config == ContainerConfig(args=())
     assert replace(found, unreadable="", config=WEB.config) == WEB
 
@@ -309,8 +317,8 @@ def test_one_containers_settings_that_are_none_are_its_own_trouble(alpine: State
     alpine.containers.add(WEB)
     alpine.containers.add(other)
     with alpine.containers._database.writing() as connection:
-        connection.exec_driver_sql("PRAGMA ignore_check_constraints = on")
-        connection.exec_driver_sql("UPDATE containers SET config = ? WHERE id = ?", (text, WEB.id))
+        connection.execute("PRAGMA ignore_check_constraints = on")
+        connection.execute("UPDATE containers SET config = ? WHERE id = ?", (text, WEB.id))
     rows = {row.id: row for row in alpine.containers.all()}
     assert rows[other.id] == other and "can't be read" in rows[WEB.id].unreadable
     alpine.containers.remove(WEB.id)

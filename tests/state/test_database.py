@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 import state_workers
+from other_processes import Start
 from state_samples import ALPINE, container
-from state_workers import Start
 
 from podlink.engine.errors import EngineUnavailable, NameInUse, StorageFailed
 from podlink.engine.state.db import Database
 from podlink.engine.state.images import Images
-from podlink.engine.state.migrations import STEPS, open_database
+from podlink.engine.state.migrations import STEPS, open_database, open_in_memory
 from podlink.engine.state.state import State
 
 
@@ -43,9 +43,9 @@ def test_every_connection_syncs_each_commit_and_minds_foreign_keys(file: Path) -
     database = open_database(file)
     with database.reading() as one, database.reading() as two:
         for connection in (one, two):
-            values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("synchronous", "foreign_keys")]
+            values = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "foreign_keys")]
             assert values == [2, 1]
-            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+            assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     database.close()
 
 
@@ -69,9 +69,9 @@ def test_a_reader_sees_one_moment_and_waits_for_no_writer(file: Path) -> None:
     database, state = open_database(file), State.open(file, None)
     with database.reading() as connection:
         count = "SELECT count(*) FROM containers"
-        assert connection.exec_driver_sql(count).scalar_one() == 0
+        assert connection.execute(count).fetchone()[0] == 0
         state.containers.add(container("4f1d", "web"))
-        assert connection.exec_driver_sql(count).scalar_one() == 0
+        assert connection.execute(count).fetchone()[0] == 0
     with database.writing():
         assert len(state.containers.all()) == 1
     database.close()
@@ -80,13 +80,13 @@ def test_a_reader_sees_one_moment_and_waits_for_no_writer(file: Path) -> None:
 
 def test_a_transaction_that_raises_changes_nothing(file: Path) -> None:
     for place in (file, None):
-        database = open_database(place)
+        database = open_database(place) if place else open_in_memory()
         Images(database).add(ALPINE)
         with pytest.raises(ZeroDivisionError), database.writing() as connection:
-            connection.exec_driver_sql("INSERT INTO image_names (name, image) SELECT 'x', id FROM images")
+            connection.execute("INSERT INTO image_names (name, image) SELECT 'x', id FROM images")
             raise ZeroDivisionError
         with database.reading() as connection:
-            assert connection.exec_driver_sql("SELECT count(*) FROM image_names").scalar_one() == 0
+            assert connection.execute("SELECT count(*) FROM image_names").fetchone()[0] == 0
         database.close()
 
 
@@ -294,7 +294,7 @@ def test_a_full_disk_is_told_of_and_changes_nothing(small_disk: Path) -> None:
     with pytest.raises(StorageFailed) as caught:
         for number in range(100):  # what the log had room for may still fit
             state.containers.add(container(f"2{number:02}", f"big{number}"))
-    assert str(caught.value) == f"{path}: no space is left on its disk; nothing was changed"
+    assert str(caught.value) == f"{path}: no space is left on its disk; make room there"
     there = {row.name for row in state.containers.all()}
     assert f"big{number}" not in there
     assert there == {"before", *(f"big{each}" for each in range(number))}

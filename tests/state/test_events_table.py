@@ -2,8 +2,9 @@
 
 from state_samples import full_id
 
-from podlink.engine.state.events import Event, append
+from podlink.engine.state.events import append
 from podlink.engine.state.state import State
+from podlink.engine.state.values import Event
 
 
 def event(at: int, action: str = "sync", id: str = "1") -> Event:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from state_samples import ALPINE, BASE, NOW, container, full_id, image, layer
 
 from podlink.engine.errors import ImageInUse, ImageNotFound
-from podlink.engine.state.images import Image, Layer
 from podlink.engine.state.state import State
+from podlink.engine.state.values import Image, Layer
 
 TOP = layer("70b", parent="ba5e")
 OTHER_TOP = layer("071", parent="ba5e")

@@ -3,14 +3,16 @@
 import os
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import state_workers
-from state_workers import Start
+from other_processes import Start
 
-from podlink.engine.errors import EngineUnavailable, StorageFailed
+from podlink.engine.cancel import Never
+from podlink.engine.errors import Cancelled, EngineUnavailable, StorageFailed
 from podlink.engine.state.locks import Locks
 
 
@@ -90,6 +92,57 @@ def test_another_process_waits_for_the_lock(tmp_path: Path, start: Start) -> Non
     pipe.send("let go")
     with locks.hold("web"):
         assert pipe.recv() == "released"
+
+
+class Leaves(Never):
+    """A caller who leaves once `waits` is true."""
+
+    def __init__(self, waits: Callable[[], bool] = lambda: True) -> None:
+        self._waits = waits
+
+    def is_set(self) -> bool:
+        return self._waits()
+
+
+def test_who_leaves_waits_no_longer_for_another_thread(locks: Locks) -> None:
+    got: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            with locks.hold("web", Leaves()):
+                raise AssertionError("it is somebody else's")
+        except Cancelled as error:
+            got.append(error)
+
+    with locks.hold("web"):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive() and "the caller left" in str(got[0])
+        assert not in_thread(locks, "web"), "who left took the lock along"
+    assert in_thread(locks, "web") and locks._turns == {}
+
+
+def test_who_leaves_waits_no_longer_for_another_process(tmp_path: Path, start: Start) -> None:
+    locks, path = Locks(tmp_path), tmp_path / "web.lock"
+    _, pipe = start(state_workers.hold_lock, tmp_path, "web")
+    assert pipe.recv() == "held"
+    with pytest.raises(Cancelled, match="the caller left"), locks.hold("web", Leaves(lambda: opened(path) == 1)):
+        pass
+    assert opened(path) == 0
+    pipe.send("let go")
+    with locks.hold("web"):
+        assert pipe.recv() == "released"
+
+
+def test_who_may_leave_and_stays_gets_the_lock(tmp_path: Path, start: Start) -> None:
+    locks = Locks(tmp_path)
+    _, pipe = start(state_workers.hold_lock, tmp_path, "web")
+    assert pipe.recv() == "held"
+    pipe.send("let go")
+    with locks.hold("web", Leaves(lambda: False)):
+        assert pipe.recv() == "released"
+        assert not in_thread(locks, "web")
 
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path, start: Start) -> None:
@@ -179,7 +232,7 @@ def in_fork(work: object) -> int:
             work()
             os._exit(0)
         except BaseException as error:
-            os._exit(3 if isinstance(error, RuntimeError) and "in its fork" in str(error) else 4)
+            os._exit(3 if isinstance(error, EngineUnavailable) and "in its fork" in str(error) else 4)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 

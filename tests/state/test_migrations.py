@@ -8,8 +8,7 @@ import sqlalchemy
 from state_samples import ALPINE, BASE, container, layer
 
 from podlink.engine.errors import EngineUnavailable, StorageFailed
-from podlink.engine.state.db import Database
-from podlink.engine.state.migrations import STEPS, migrate, open_database
+from podlink.engine.state.migrations import STEPS, migrate, open_database, open_in_memory
 from podlink.engine.state.schema import APPLICATION_ID, metadata
 from podlink.engine.state.state import State
 
@@ -86,7 +85,7 @@ def test_a_step_that_another_process_took_meanwhile_is_not_taken_again(tmp_path:
     open_database(path, steps=steps).close()
     migrate(late, steps)  # as if it had read the version before the other one wrote it
     with late.reading() as connection:
-        assert connection.exec_driver_sql("SELECT count(*) FROM later").scalar_one() == 1
+        assert connection.execute("SELECT count(*) FROM later").fetchone()[0] == 1
     late.close()
 
 
@@ -103,7 +102,34 @@ def test_a_step_that_fails_half_way_leaves_the_file_as_it_was(tmp_path: Path) ->
 
 
 def test_a_database_in_memory_has_todays_version() -> None:
-    database: Database = open_database(None)
+    database = open_in_memory()
     with database.reading() as connection:
-        assert connection.exec_driver_sql("PRAGMA user_version").scalar_one() == len(STEPS)
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == len(STEPS)
     database.close()
+
+
+def test_who_begins_anew_is_asked_before_anything_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "podlink.db"
+
+    def refuse() -> None:
+        raise EngineUnavailable("there is something")
+
+    with pytest.raises(EngineUnavailable, match="there is something"):
+        open_database(path, before_new=refuse)
+    assert not path.exists()
+    path.touch()
+    with pytest.raises(EngineUnavailable, match="there is something"):
+        open_database(path, before_new=refuse)
+    assert path.read_bytes() == b""
+    open_database(path).close()
+    open_database(path, before_new=refuse).close()
+
+
+def test_what_another_process_just_began_is_not_new(tmp_path: Path) -> None:
+    path = tmp_path / "podlink.db"
+
+    def refuse() -> None:
+        open_database(path).close()
+        raise EngineUnavailable("there is something, and it is the other one's")
+
+    open_database(path, before_new=refuse).close()

@@ -1,0 +1,111 @@
+BEGIN TRANSACTION;
+CREATE TABLE containers (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        image TEXT NOT NULL REFERENCES images (id),
+        image_name TEXT NOT NULL,
+        layers TEXT NOT NULL,
+        config TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        root_size INTEGER NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('configured', 'created', 'running', 'paused', 'exited')),
+        start INTEGER NOT NULL,
+        pid INTEGER NOT NULL,
+        pid_start INTEGER NOT NULL,
+        boot TEXT NOT NULL,
+        started_at INTEGER NOT NULL,
+        finished_at INTEGER NOT NULL,
+        exit_code INTEGER NOT NULL,
+        oom_killed INTEGER NOT NULL,
+        error TEXT NOT NULL,
+        rw_size INTEGER NOT NULL
+    ) STRICT;
+INSERT INTO "containers" VALUES('4f1d000000000000000000000000000000000000000000000000000000000000','web','a100000000000000000000000000000000000000000000000000000000000000','alpine','["ba5e000000000000000000000000000000000000000000000000000000000000"]','{"args":["/bin/sh","-c","sleep 1"],"env":["PATH=/bin","GREETING=gr\u00fc\u00df dich"],"cwd":"/","user":"","hostname":"","net_mode":"private","readonly_rootfs":false,"cap_add":[],"cap_drop":["CAP_MKNOD"],"privileged":false,"resources":{"memory":67108864,"cpu_shares":0,"cpu_quota":0,"cpu_period":0,"pids_limit":100},"stop_signal":15,"stop_timeout":10,"rm":false,"detach":false,"quiet":false,"labels":{"role":"web","empty":""},"entrypoint":["/bin/sh"],"command":["-c","sleep 1"]}',1,1000,'exited',1,0,0,'',10,20,137,1,'',5);
+CREATE TABLE events (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        type TEXT NOT NULL,
+        action TEXT NOT NULL,
+        id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        attributes TEXT NOT NULL
+    ) STRICT;
+INSERT INTO "events" VALUES(1,1700000000000000000,'image','import','a100000000000000000000000000000000000000000000000000000000000000','docker.io/library/alpine:latest','{}');
+INSERT INTO "events" VALUES(2,1700000000000000000,'image','tag','a100000000000000000000000000000000000000000000000000000000000000','docker.io/library/alpine:latest','{}');
+INSERT INTO "events" VALUES(3,1700000000000000000,'image','tag','a100000000000000000000000000000000000000000000000000000000000000','alpine','{}');
+INSERT INTO "events" VALUES(4,1,'container','create','4f1d000000000000000000000000000000000000000000000000000000000000','web','{"image":"alpine"}');
+INSERT INTO "events" VALUES(5,10,'container','start','4f1d000000000000000000000000000000000000000000000000000000000000','web','{"image":"alpine"}');
+INSERT INTO "events" VALUES(6,20,'container','die','4f1d000000000000000000000000000000000000000000000000000000000000','web','{"image":"alpine","exit_code":"137","oom_killed":"true"}');
+CREATE TABLE image_digests (
+        number INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        image TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE
+    ) STRICT;
+INSERT INTO "image_digests" VALUES(1,'docker.io/library/alpine@sha256:ea10000000000000000000000000000000000000000000000000000000000000','a100000000000000000000000000000000000000000000000000000000000000');
+CREATE TABLE image_layers (
+        image TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        layer TEXT NOT NULL REFERENCES layers (chain),
+        PRIMARY KEY (image, position)
+    ) STRICT;
+INSERT INTO "image_layers" VALUES('a100000000000000000000000000000000000000000000000000000000000000',0,'ba5e000000000000000000000000000000000000000000000000000000000000');
+INSERT INTO "image_layers" VALUES('a100000000000000000000000000000000000000000000000000000000000000',1,'70b0000000000000000000000000000000000000000000000000000000000000');
+CREATE TABLE image_names (
+        number INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        image TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE
+    ) STRICT;
+INSERT INTO "image_names" VALUES(1,'docker.io/library/alpine:latest','a100000000000000000000000000000000000000000000000000000000000000');
+INSERT INTO "image_names" VALUES(2,'alpine','a100000000000000000000000000000000000000000000000000000000000000');
+CREATE TABLE images (
+        id TEXT PRIMARY KEY,
+        digest TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        size INTEGER NOT NULL,
+        config BLOB NOT NULL,
+        manifest BLOB NOT NULL
+    ) STRICT;
+INSERT INTO "images" VALUES('a100000000000000000000000000000000000000000000000000000000000000','sha256:ea10000000000000000000000000000000000000000000000000000000000000',1,2000,X'7B226F73223A20226C696E7578227D0A',X'7B22736368656D6156657273696F6E223A20327D');
+CREATE TABLE layers (
+        chain TEXT PRIMARY KEY,
+        diff_id TEXT NOT NULL,
+        blob TEXT NOT NULL,
+        media_type TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        blob_size INTEGER NOT NULL,
+        parent TEXT REFERENCES layers (chain)
+    ) STRICT;
+INSERT INTO "layers" VALUES('ba5e000000000000000000000000000000000000000000000000000000000000','sha256:dba5e00000000000000000000000000000000000000000000000000000000000','sha256:bba5e00000000000000000000000000000000000000000000000000000000000','application/vnd.oci.image.layer.v1.tar+gzip',1000,400,NULL);
+INSERT INTO "layers" VALUES('70b0000000000000000000000000000000000000000000000000000000000000','sha256:d70b000000000000000000000000000000000000000000000000000000000000','sha256:b70b000000000000000000000000000000000000000000000000000000000000','application/vnd.oci.image.layer.v1.tar+gzip',1000,400,'ba5e000000000000000000000000000000000000000000000000000000000000');
+CREATE TABLE leases (
+        container TEXT PRIMARY KEY,
+        network TEXT NOT NULL REFERENCES networks (name),
+        number INTEGER NOT NULL,
+        ports TEXT NOT NULL, ipv6 INTEGER NOT NULL DEFAULT 1,
+        UNIQUE (network, number)
+    ) STRICT;
+INSERT INTO "leases" VALUES('4f1d000000000000000000000000000000000000000000000000000000000000','podlink',2,'[[80, 8080, "tcp", ""]]',1);
+CREATE TABLE networks (
+        name TEXT PRIMARY KEY,
+        bridge TEXT NOT NULL UNIQUE,
+        subnet TEXT NOT NULL UNIQUE,
+        subnet6 TEXT NOT NULL UNIQUE,
+        fixed INTEGER NOT NULL,
+        created_at INTEGER NOT NULL
+    , asked TEXT NOT NULL DEFAULT '') STRICT;
+INSERT INTO "networks" VALUES('podlink','podlink0','10.88.0.0/16','fd4e::/64',0,1,'');
+CREATE INDEX images_by_digest ON images (digest);
+CREATE INDEX image_names_by_image ON image_names (image);
+CREATE INDEX layers_by_parent ON layers (parent);
+CREATE INDEX image_layers_by_layer ON image_layers (layer);
+CREATE INDEX containers_by_image ON containers (image);
+CREATE INDEX events_by_id ON events (id);
+CREATE TRIGGER events_are_bounded AFTER INSERT ON events BEGIN
+        DELETE FROM events WHERE number <= NEW.number - 10000;
+    END;
+CREATE INDEX image_digests_by_image ON image_digests (image);
+DELETE FROM "sqlite_sequence";
+INSERT INTO "sqlite_sequence" VALUES('events',6);
+PRAGMA application_id = 1886348396;
+PRAGMA user_version = 4;
+COMMIT;
