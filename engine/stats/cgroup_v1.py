@@ -18,8 +18,11 @@ BLOCK_FILES = (
 )
 """Which of them counts depends on the kernel and on the I/O scheduler. The throttling layer sees all: it is first."""
 
+PROCESSOR = ("cpuacct", "cpuacct.usage")
+"""What `cpu_nano` wants to read: (controller, file)."""
+
 FILES = (
-    ("cpuacct", "cpuacct.usage"),
+    PROCESSOR,
     ("cpuacct", "cpuacct.stat"),
     ("memory", "memory.usage_in_bytes"),
     ("memory", "memory.limit_in_bytes"),
@@ -27,7 +30,12 @@ FILES = (
     ("pids", "pids.current"),
     *(("blkio", name) for name in BLOCK_FILES),
 )
-"""What `usage` wants to read: (controller, file)."""
+"""What `usage` wants to read."""
+
+
+def cpu_nano(texts: Mapping[str, str]) -> int:
+    """User and kernel time together."""
+    return number(texts.get("cpuacct.usage"))
 
 
 def usage(texts: Mapping[str, str], host_memory: int) -> Usage:
@@ -35,7 +43,7 @@ def usage(texts: Mapping[str, str], host_memory: int) -> Usage:
     read, written = _transferred(texts)
     cache = counters(texts.get("memory.stat")).get("total_inactive_file", 0)
     return Usage(
-        cpu_nano=number(texts.get("cpuacct.usage")),
+        cpu_nano=cpu_nano(texts),
         system_nano=counters(texts.get("cpuacct.stat")).get("system", 0) * NANOSECONDS_PER_TICK,
         mem_usage=max(number(texts.get("memory.usage_in_bytes")) - cache, 0),
         mem_limit=capped(number(texts.get("memory.limit_in_bytes")), host_memory),

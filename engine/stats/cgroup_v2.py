@@ -10,19 +10,27 @@ from collections.abc import Mapping
 
 from podlink.engine.stats.usage import Usage, capped, counters, number
 
-FILES = tuple(
-    ("unified", name) for name in ("cpu.stat", "memory.current", "memory.max", "memory.stat", "io.stat", "pids.current")
+PROCESSOR = ("unified", "cpu.stat")
+"""What `cpu_nano` wants to read: (controller, file)."""
+
+FILES = (
+    PROCESSOR,
+    *(("unified", name) for name in ("memory.current", "memory.max", "memory.stat", "io.stat", "pids.current")),
 )
-"""What `usage` wants to read: (controller, file)."""
+"""What `usage` wants to read."""
+
+
+def cpu_nano(texts: Mapping[str, str]) -> int:
+    """User and kernel time together."""
+    return counters(texts.get("cpu.stat")).get("usage_usec", 0) * 1000
 
 
 def usage(texts: Mapping[str, str], host_memory: int) -> Usage:
     """The figures, from the files' texts by name. A file that is missing counts as 0: its controller may be switched off."""
-    processor = counters(texts.get("cpu.stat"))
     cache = counters(texts.get("memory.stat")).get("inactive_file", 0)
     return Usage(
-        cpu_nano=processor.get("usage_usec", 0) * 1000,
-        system_nano=processor.get("system_usec", 0) * 1000,
+        cpu_nano=cpu_nano(texts),
+        system_nano=counters(texts.get("cpu.stat")).get("system_usec", 0) * 1000,
         mem_usage=max(number(texts.get("memory.current")) - cache, 0),
         mem_limit=capped(number(texts.get("memory.max")), host_memory),
         block_input=_bytes(texts.get("io.stat"), "rbytes="),

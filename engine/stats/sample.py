@@ -1,4 +1,4 @@
-"""What a container has used, and from two such samples a rate."""
+"""What a container has used, and the rate between two moments."""
 
 from dataclasses import dataclass
 
@@ -23,12 +23,17 @@ class Sample:
     pids: int = 0
 
 
-def cpu_percent(now: Sample, since_at: int, since_cpu: int, cpus: int) -> float:
-    """CPU use between two moments in percent of one CPU: 100.0 is one CPU kept busy, `cpus` × 100 all of them.
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """CPU time alone, at one moment: what a percentage counts from. As a Sample has it."""
 
-    since_at: nanoseconds since the epoch; since_cpu: CPU nanoseconds used by then (0 for the container's start).
-    """
-    elapsed = now.at - since_at
+    at: int
+    cpu_nano: int = 0
+
+
+def cpu_percent(now: Sample, since: Spent, cpus: int) -> float:
+    """CPU use between two moments in percent of one CPU: 100.0 is one CPU kept busy, `cpus` × 100 all of them."""
+    elapsed = now.at - since.at
     if elapsed <= 0:
         return 0.0
-    return min(max(now.cpu_nano - since_cpu, 0) / elapsed, float(cpus)) * 100
+    return min(max(now.cpu_nano - since.cpu_nano, 0) / elapsed, float(cpus)) * 100

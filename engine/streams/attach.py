@@ -7,8 +7,9 @@
            ── "2 0 0" ───────────▶            ──▶ the log is opened anew
 
 `attach` is a SOCK_SEQPACKET socket (unix(7)): a packet to the client is one byte that names the stream and at most PAYLOAD
-bytes of it; a packet from the client is stdin. `ctl` is a FIFO of lines. The end of a client's writing half
-(SHUT_WR) is the end of stdin; a client that closes its socket has left, and nothing ends with it.
+bytes of it; a packet from the client is stdin. `ctl` is a FIFO of lines. An empty packet is the end of stdin, and so is the end
+of a client's writing half (SHUT_WR); a client that closes its socket has left, and nothing ends with it. A half that ended just
+before that looks the same to whoever comes to look later, so one who is to leave at once sends the packet.
 
 A client that does not read is served from a queue of QUEUE bytes. When that is full the client is disconnected: neither is
 anything left out for it, nor does the container wait.
@@ -18,6 +19,7 @@ import os
 import select
 import socket
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +35,8 @@ QUEUE = 2**20
 """Bytes that wait for one client at most."""
 LARGEST = 256 * 1024
 """Bytes: no client's packet can be larger, for no more fits in its send buffer."""
+ANCILLARY = socket.CMSG_SPACE(12)
+"""Bytes: a struct ucred, which comes with each packet (SO_PASSCRED) and not with the end. An empty packet is told by it."""
 LINE = 256
 """Bytes of a line of the control FIFO."""
 READ_END = select.POLLRDHUP if hasattr(select, "POLLRDHUP") else 0
@@ -67,6 +71,7 @@ class Client:
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.connection = connection
         self.queue: deque[bytes] = deque()
         self.queued = 0
@@ -90,6 +95,14 @@ class Client:
         except OSError:
             return False
         return True
+
+    def close(self) -> None:
+        """Part. What was sent and nobody will read is let go of first: unread, it would make a reset of the end there."""
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RD)
+            while self.connection.recv(LARGEST):
+                pass
+        self.connection.close()
 
 
 class Attach:
@@ -134,22 +147,37 @@ class Attach:
         elif client := self._clients.get(descriptor):
             self._serve(client, events)
 
-    def send(self, stream: str, data: bytes) -> None:
-        """Show it to everybody who is attached."""
+    def send(self, stream: str, data: bytes) -> bool:
+        """Show it to everybody who is attached; whether there is now more to wait for than `interests` named.
+
+        Those who have connected by now see it, too, though nobody has told us of them yet.
+        """
         with self._lock:
-            if not self._clients:
-                return
-            for start in range(0, len(data), PAYLOAD):
+            is_more = self._accept()
+            for start in range(0, len(data), PAYLOAD) if self._clients else ():
                 packet = STREAMS[stream] + data[start : start + PAYLOAD]
                 for client in list(self._clients.values()):
                     if not client.send(packet):
                         self._drop(client)
+            return is_more or self.waits
 
     @property
     def waits(self) -> bool:
         """Whether anything is queued for anybody."""
         with self._lock:
             return any(client.queue for client in self._clients.values())
+
+    def part(self, seconds: float) -> None:
+        """Give everybody so long to read what waits for them, then close."""
+        deadline = time.monotonic() + seconds
+        self._accept()
+        while self.waits and (left := deadline - time.monotonic()) > 0:
+            poll = select.poll()
+            for descriptor, events in self.interests().items():
+                poll.register(descriptor, events)
+            for descriptor, events in poll.poll(left * 1000):
+                self.ready(descriptor, events)
+        self.close()
 
     def close(self) -> None:
         """Everybody is disconnected. The files stay: they go with their folder."""
@@ -159,11 +187,14 @@ class Attach:
             self._listener.close()
             os.close(self._control)
 
-    def _accept(self) -> None:
-        with suppress(OSError):
-            connection, _ = self._listener.accept()
-            with self._lock:
+    def _accept(self) -> bool:
+        """Whether anybody came."""
+        before = len(self._clients)
+        with self._lock, suppress(OSError):  # there is nobody more
+            while True:
+                connection, _ = self._listener.accept()
                 self._clients[connection.fileno()] = Client(connection)
+        return len(self._clients) > before
 
     def _serve(self, client: Client, events: int) -> None:
         if events & select.POLLOUT and not client.flush():
@@ -175,24 +206,24 @@ class Attach:
     def _receive(self, client: Client, events: int) -> None:
         """One packet to stdin; or the end of what this client has to say; or its end."""
         try:
-            data = client.connection.recv(LARGEST)
+            data, credentials, _, _ = client.connection.recvmsg(LARGEST, ANCILLARY)
         except BlockingIOError:
             return None
         except OSError:
             return self._drop(client)
         if data:
             return self._owner.feed(data)
-        if events & (select.POLLHUP | select.POLLERR):
+        if not credentials and events & (select.POLLHUP | select.POLLERR):
             return self._drop(client)
-        if events & READ_END:
+        if not client.has_ended:
             client.has_ended = True
             self._owner.end()
-        return None  # else an empty packet, which is nothing
+        return None
 
     def _drop(self, client: Client) -> None:
         with self._lock:
             self._clients.pop(client.connection.fileno(), None)
-            client.connection.close()
+            client.close()
 
     def _command(self) -> None:
         with suppress(BlockingIOError):
@@ -210,61 +241,3 @@ class Attach:
 def _is_size(word: bytes) -> bool:
     """Whether it is a number that struct winsize has room for: ioctl_tty(2)."""
     return word.isdigit() and int(word) < 2**16
-
-
-class Attachment:
-    """The client's end: `with container.attach() as terminal: terminal.send(b"date\\n")`.
-
-    io_socket, control_socket: the paths that GetAttachSockets answers. Raises OSError where nobody listens any more.
-    """
-
-    def __init__(self, io_socket: str, control_socket: str) -> None:
-        self.control = control_socket
-        """The FIFO of commands."""
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            self._socket.connect(io_socket)
-        except BaseException:
-            self._socket.close()
-            raise
-
-    def send(self, data: bytes) -> None:
-        """Type it: all of it, waiting while the container does not read."""
-        for start in range(0, len(data), PAYLOAD):
-            self._socket.sendall(data[start : start + PAYLOAD])
-
-    def end(self) -> None:
-        """The end of stdin; what the container writes is still to be received."""
-        self._socket.shutdown(socket.SHUT_WR)
-
-    def receive(self, timeout: float | None = None) -> tuple[str, bytes] | None:
-        """The next piece, `("stdout", b"…")`; None when the container has ended or has left us behind.
-
-        Raises TimeoutError after so many seconds without one.
-        """
-        self._socket.settimeout(timeout)
-        packet = self._socket.recv(PAYLOAD + 1)
-        if not packet:
-            return None
-        names = {number: name for name, number in STREAMS.items()}
-        return names[packet[:1]], packet[1:]
-
-    def resize(self, rows: int, columns: int) -> None:
-        """Tell the terminal its size."""
-        with Path(self.control).open("wb", buffering=0) as control:
-            control.write(f"1 {rows} {columns}\n".encode())
-
-    def reopen_log(self) -> None:
-        """Have the log opened anew, after it was moved away."""
-        with Path(self.control).open("wb", buffering=0) as control:
-            control.write(b"2 0 0\n")
-
-    def close(self) -> None:
-        """Leave; the container goes on."""
-        self._socket.close()
-
-    def __enter__(self) -> "Attachment":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
