@@ -5,10 +5,13 @@
     bundle.py      the run directory of a container, as the engine writes and reads it
     helper.py      the engine's end of the spawner: starts it, asks it for monitors
     listener.py    the socket at which monitors ask for a cleanup
+    waits.py       many who wait, and one thread for all of them
+    arrears.py     what was refused, and is tried again until it is done
     ps.py          ps(1) over one container
     exits.py       the exit record
+    record.py      how such records are read: whole and checked, or refused by path
     monitor/       what lives beside each running container, in processes of its own
     emulator/      the same without a kernel
 
-Nothing but this package starts runc. Try: `ls -l /run/podlink/containers/*` and `runc --root /run/podlink/runc list`.
+Nothing but this package starts runc. Try, in /run/podlink/14218cb1: `ls -l containers/*` and `runc --root $PWD/runc list`.
 """

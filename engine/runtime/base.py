@@ -8,15 +8,19 @@ A container's *directory* (`root/containers/ID`) is the meeting point. The runti
 the log grew, the exit record appeared, the directory was removed. Nothing polls.
 """
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from podlink.engine.clock import REAL, Clock
+from podlink.engine.oci.spec.mounts import Mount
+from podlink.engine.oci.spec.values import User
 from podlink.engine.runtime.exits import Exit
-from podlink.engine.stats.sample import Sample
+from podlink.engine.stats.sample import Sample, Spent
+from podlink.engine.streams.attachment import Attachment
+from podlink.engine.streams.log import Keeping
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ class Launch:
     held: descriptors to be kept open as long as the run lasts (sockets bound to published ports); the caller closes its own.
     cleanup: argv that undoes what the host still holds after the exit, for when no engine is there to do it.
     interactive: init's stdin is a pipe, or the terminal where it has one, that whoever attaches writes to; else it is empty.
-    keeps_log: whether output is written down; log_limit: bytes after which a new file is begun, 0 is never.
+    log: how output is written down.
+    image: the ID of the container's image.
     pid_file: where whoever watches over the run leaves its own PID; empty is nowhere.
     """
 
@@ -53,10 +58,10 @@ class Launch:
     spec: Mapping[str, Any]
     cleanup: Sequence[str] = ()
     held: Sequence[int] = ()
+    image: str = ""
     pid_file: str = ""
     interactive: bool = False
-    keeps_log: bool = True
-    log_limit: int = 0
+    log: Keeping = field(default_factory=Keeping)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,32 +74,71 @@ class Sockets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessInfo:
-    """One process of a container, as ps(1) would tell. Times in seconds; started: since the epoch."""
+    """One process of a container, as ps(1) on the host would tell. Times in seconds; started: since the epoch."""
 
     pid: int
     ppid: int
     uid: int
-    user: str
     cpu_time: float
     started: float
     tty: str
     command: str
 
 
-class Wakeup:
-    """Something happened; look again. Set by the watcher, cleared by each wait that it ends."""
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Which names IDs have inside. users: name, user ID and group ID; groups: name and group ID. The first of an ID counts."""
 
-    def __init__(self) -> None:
-        self._event = threading.Event()
+    users: tuple[tuple[str, int, int], ...] = ()
+    groups: tuple[tuple[str, int], ...] = ()
+
+    def user(self, uid: int) -> str:
+        """The name, or the number where there is none."""
+        return next((name for name, number, _ in self.users if number == uid), str(uid))
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a run was made with: whom its init runs as, and its mounts."""
+
+    user: User
+    mounts: tuple[Mount, ...]
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> "Given":
+        """From the runtime-spec configuration that it was made from."""
+        user = spec["process"]["user"]
+        return cls(
+            User(uid=user["uid"], gid=user["gid"], additional_gids=tuple(user.get("additionalGids", ()))),
+            tuple(
+                Mount(each["destination"], each["type"], each["source"], tuple(each.get("options", ())))
+                for each in spec["mounts"]
+            ),
+        )
+
+
+class Wakeup:
+    """Something happened; look again. Set by the watcher, cleared by each wait that it ends. clock: whose seconds count."""
+
+    def __init__(self, clock: Clock = REAL) -> None:
+        self._clock = clock
+        self._changed = clock.condition()
+        self._told = False
 
     def notify(self) -> None:
-        self._event.set()
+        with self._changed:
+            self._told = True
+            self._changed.notify_all()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until notified, at most `timeout` seconds; whether there was a notice. Notices fold into one."""
-        told = self._event.wait(timeout)
-        self._event.clear()
-        return told
+        clock = self._clock
+        with clock.working(), self._changed:
+            deadline = None if timeout is None else clock.monotonic() + timeout
+            while not self._told and (deadline is None or clock.monotonic() < deadline):
+                clock.wait(self._changed, deadline)
+            told, self._told = self._told, False
+            return told
 
 
 class Runtime(Protocol):
@@ -105,11 +149,17 @@ class Runtime(Protocol):
     """
 
     name: str
-    attaches: bool
-    """Whether containers have terminals, a stdin and sockets to attach to."""
 
     def version(self) -> str:
         """What runs the containers, as it calls itself: `runc 1.1.5`. Raises EngineUnavailable where it is missing."""
+        ...
+
+    def take_room(self, directory: Path) -> None:
+        """Have room in the container's directory for the exit record of a run that is about to begin. Raises OSError."""
+        ...
+
+    def forget_run(self, directory: Path) -> None:
+        """The run came to nothing: neither an exit record nor room for one is left. Again is no error."""
         ...
 
     def run(self, launch: Launch) -> Process:
@@ -129,11 +179,19 @@ class Runtime(Protocol):
         ...
 
     def sockets(self, container: str) -> Sockets:
-        """Where a run that is alive can be attached to. Raises NotHonoured where this runtime has no such thing."""
+        """Where a run that is alive can be attached to. Raises NotHonoured where this system has no such sockets."""
+        ...
+
+    def attach(self, container: str) -> Attachment:
+        """The streams of a run that is alive."""
         ...
 
     def running(self, container: str) -> tuple[int, Process] | None:
         """The start number and init of a run that is alive, whoever started it. None: nothing lives."""
+        ...
+
+    def given(self, container: str) -> Given | None:
+        """What the run that is under way was made with. None: there is none."""
         ...
 
     def alive(self, process: Process) -> bool:
@@ -172,12 +230,19 @@ class Runtime(Protocol):
         """The processes of a running container, by PID."""
         ...
 
-    def ps(self, container: str, options: Sequence[str]) -> list[str]:
-        """ps(1) with these options over the container's processes: the header, then a line each."""
+    def ps(self, container: str, options: Sequence[str], accounts: Accounts) -> list[str]:
+        """What ps(1) with these options writes of the container's processes, a line each; mostly there is a header.
+
+        Raises ErrorOccurred for what ps refuses.
+        """
         ...
 
     def sample(self, container: str, process: Process) -> Sample:
         """What the container has used so far."""
+        ...
+
+    def spent(self, container: str) -> Spent:
+        """The CPU time of that alone: a fraction of the work, for a start, which needs no more."""
         ...
 
     def namespaces(self, process: Process) -> dict[str, str]:
@@ -188,8 +253,11 @@ class Runtime(Protocol):
         """The directory on the host that is the container's /dev/shm, for another one that joins its IPC namespace; "": none."""
         ...
 
-    def watch(self, directory: Path) -> AbstractContextManager[Wakeup]:
-        """Be woken up by what changes in the container's directory: log, exit record, removal."""
+    def watch(self, directory: Path, wakeup: Wakeup | None = None) -> AbstractContextManager[Wakeup]:
+        """Be woken up by what changes in the container's directory: log, exit record, removal.
+
+        wakeup: what is notified, where that is not to be a new one; its `notify` has to be quick. FileNotFoundError: no such one.
+        """
         ...
 
     def forget(self, container: str, directory: Path) -> None:

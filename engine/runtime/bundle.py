@@ -6,17 +6,30 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from podlink.engine.config import RUN
 from podlink.engine.linux import mounts, sockets
-from podlink.engine.runtime.base import Launch, Sockets
+from podlink.engine.runtime.base import Given, Launch, Sockets
 from podlink.engine.runtime.monitor import records
+from podlink.engine.runtime.record import Damaged
 from podlink.engine.streams.attach import CONTROL
 from podlink.engine.streams.attach import SOCKET as ATTACH
 
-SHORT = Path("/run/podlink-attach")
+SHORT = RUN / "attach"
 """Where links to run directories are whose own paths are too long to be connected to."""
+
+
+CONFIG = "config.json"
+"""runtime-spec, bundle.md."""
+
+
+@lru_cache(maxsize=1024)
+def _read(path: Path, inode: int, time: int) -> Given:
+    """inode, time: of the file, which is written once; another run's is another file."""
+    return Given.of(json.loads(path.read_text()))
 
 
 class Bundles:
@@ -37,7 +50,7 @@ class Bundles:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         spec = dict(launch.spec)
         spec["mounts"] = [self._reachable(each, bundle) for each in launch.spec.get("mounts", ())]
-        (bundle / "config.json").write_text(json.dumps(spec))
+        (bundle / CONFIG).write_text(json.dumps(spec))
         orders = records.Orders(
             container=launch.container,
             number=launch.number,
@@ -49,17 +62,34 @@ class Bundles:
             pid_file=launch.pid_file,
             tty=launch.spec["process"].get("terminal", False),
             interactive=launch.interactive,
-            keeps_log=launch.keeps_log,
-            log_limit=launch.log_limit,
+            log=launch.log,
         )
         records.write_orders(bundle, orders)
         return lock
+
+    def cgroup(self, container: str) -> str | None:
+        """The container's cgroup; None where there is no run directory. Where the orders can't tell, runc's configuration can."""
+        try:
+            orders = records.read_orders(self.path(container))
+        except Damaged:
+            spec = json.loads((self.path(container) / CONFIG).read_bytes())
+            return str(spec["linux"]["cgroupsPath"])
+        return orders.cgroup if orders else None
+
+    def given(self, container: str) -> Given | None:
+        """What is in the configuration that runc was given; None where there is none, or a damaged one."""
+        path = self.path(container) / CONFIG
+        try:
+            status = path.stat()
+            return _read(path, status.st_ino, status.st_mtime_ns)
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
 
     def sockets(self, container: str) -> Sockets:
         """Where the run is attached to. A path too long for a client is had by a shorter one, a symbolic link (unix(7))."""
         folder = self.path(container)
         if len(os.fsencode(folder / ATTACH)) > sockets.LONGEST:
-            SHORT.mkdir(mode=0o700, exist_ok=True)
+            SHORT.mkdir(mode=0o700, parents=True, exist_ok=True)
             link = SHORT / container
             with suppress(FileExistsError):
                 link.symlink_to(folder)

@@ -30,18 +30,25 @@ from podlink.engine.errors import EngineUnavailable, InvalidState, RuntimeFailed
 from podlink.engine.linux import cgroups, proc, process
 from podlink.engine.linux.watch import Watcher
 from podlink.engine.runtime import exits, listener
-from podlink.engine.runtime.base import Launch, Process, ProcessInfo, Sockets, Wakeup
+from podlink.engine.runtime.base import Accounts, Given, Launch, Process, ProcessInfo, Sockets, Wakeup
 from podlink.engine.runtime.bundle import Bundles
 from podlink.engine.runtime.exits import Exit
 from podlink.engine.runtime.helper import Helper, MonitorLost
+from podlink.engine.runtime.joined import check_joined
 from podlink.engine.runtime.monitor import records
 from podlink.engine.runtime.monitor.start import ENVIRONMENT, SEARCH_PATH
 from podlink.engine.runtime.ps import ps
+from podlink.engine.runtime.record import Damaged
 from podlink.engine.stats import cgroup_v1, cgroup_v2, net
-from podlink.engine.stats.sample import Sample
+from podlink.engine.stats.sample import Sample, Spent
+from podlink.engine.streams.attachment import Attachment, SocketAttachment
 
 ATTEMPTS = 2
 """How often a start is tried when its monitor is lost before it could answer."""
+INIT = "runc:[2:INIT]"
+"""What runc calls the process that sets the container up, until it executes the container's program."""
+PROMPT = 1.0
+"""Seconds that this takes at most; mostly it is done before it is looked for."""
 PATIENCE = 15.0
 """Seconds for a killed container to end and for its monitor to write that down."""
 
@@ -50,7 +57,6 @@ class RuncRuntime:
     """Containers under runc. cgroup_parent: the cgroup below which each has its own, without a slash in front."""
 
     name = "runc"
-    attaches = True
 
     def __init__(self, runroot: Path, cgroup_parent: str) -> None:
         self._runroot = runroot.absolute()
@@ -80,8 +86,16 @@ class RuncRuntime:
 
     # A run, from its start to its end
 
+    def take_room(self, directory: Path) -> None:
+        exits.take_room(directory)
+
+    def forget_run(self, directory: Path) -> None:
+        exits.forget(directory)
+
     def run(self, launch: Launch) -> Process:
-        return self._begin(launch, "run", "-d")
+        process = self._begin(launch, "run", "-d")
+        _await_execution(process)
+        return process
 
     def create(self, launch: Launch) -> Process:
         return self._begin(launch, "create")
@@ -92,12 +106,18 @@ class RuncRuntime:
         done = subprocess.run(argv, env=ENVIRONMENT, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeFailed(f"container {container[:12]}: {done.stderr.strip() or 'runc start failed without a word'}")
+        if found := self.running(container):
+            _await_execution(found[1])
 
     def waits(self, container: str) -> bool:
         return (self._runroot / "runc" / container / "exec.fifo").exists()
 
     def sockets(self, container: str) -> Sockets:
         return self._bundles.sockets(container)
+
+    def attach(self, container: str) -> Attachment:
+        sockets = self.sockets(container)
+        return SocketAttachment(sockets.io, sockets.control)
 
     def _begin(self, launch: Launch, *verb: str) -> Process:
         for left in reversed(range(ATTEMPTS)):
@@ -110,6 +130,7 @@ class RuncRuntime:
 
     def _run(self, launch: Launch, *verb: str) -> Process:
         container, bundle = launch.container, self._bundles.path(launch.container)
+        check_joined(launch.spec)
         if bundle.exists():
             self.delete(container)
         log = ["--log", str(bundle / records.RUNC_LOG), "--log-format", "json"]
@@ -132,6 +153,9 @@ class RuncRuntime:
         init = Process(started.pid, started.start, started.boot)
         return (started.number, init) if self.alive(init) else None
 
+    def given(self, container: str) -> Given | None:
+        return self._bundles.given(container)
+
     def alive(self, process: Process) -> bool:
         return proc.alive(process.pid, process.start, process.boot)
 
@@ -142,40 +166,57 @@ class RuncRuntime:
         return self._bundles.is_free(container)
 
     def delete(self, container: str) -> None:
-        if found := self.running(container):
-            raise RuntimeFailed(
-                f"container {container[:12]} can't be deleted while it runs (process {found[1].pid}): stop it first"
-            )
+        with suppress(Damaged):  # who runs can't be told; that nobody does is waited for
+            if found := self.running(container):
+                raise RuntimeFailed(
+                    f"container {container[:12]} can't be deleted while it runs (process {found[1].pid}): stop it first"
+                )
         self._await_over(container)
         self._clear(container)
 
     def destroy(self, container: str) -> None:
-        if found := self.running(container):
-            with suppress(ProcessLookupError):
-                self.signal(container, found[1], signal.SIGKILL)
-                _await_end(found[1])
+        try:
+            if found := self.running(container):
+                with suppress(ProcessLookupError):
+                    self.signal(container, found[1], signal.SIGKILL)
+                    _await_end(found[1])
+        except Damaged:
+            with _refusals(f"container {container[:12]}"):
+                cgroups.kill_all(self._cgroup(container))
         self._await_over(container)
         self._clear(container)
 
     def _started(self, container: str) -> records.Started | None:
-        """Who runs, or ran; a start that is under way (its engine died, or we would hold the lock) is waited for."""
+        """Who runs, or ran; a start that is under way (its engine died, or we would hold the lock) is waited for.
+
+        Raises Damaged where somebody lives and the record doesn't tell who.
+        """
         bundle = self._bundles.path(container)
 
         def is_decided() -> bool:
-            return records.read_started(bundle) is not None or self.settled(container)
+            return self.settled(container) or records.read_started(bundle) is not None
 
         if not _until(is_decided, PATIENCE):
             raise RuntimeFailed(f"container {container[:12]} has been starting for {PATIENCE:.0f} s, and still is")
-        return records.read_started(bundle)
+        try:
+            return records.read_started(bundle)
+        except Damaged:
+            if self.settled(container):
+                return None
+            raise
 
     def _await_over(self, container: str) -> None:
         """Wait until the exit record of the run is there, or can't come any more."""
 
         def is_over() -> bool:
-            if self.settled(container) or (orders := records.read_orders(self._bundles.path(container))) is None:
+            if self.settled(container):
                 return True
-            record = self.exit_of(Path(orders.directory))
-            return record is not None and record.number >= orders.number
+            try:
+                orders = records.read_orders(self._bundles.path(container))
+            except Damaged:
+                return False  # where its record would be is not known: the monitor itself is waited for
+            record = self.exit_of(Path(orders.directory)) if orders else None
+            return orders is None or (record is not None and record.number >= orders.number)
 
         if not _until(is_over, PATIENCE):
             raise RuntimeFailed(
@@ -230,27 +271,40 @@ class RuncRuntime:
 
     def processes(self, container: str) -> list[ProcessInfo]:
         found = []
-        for pid in cgroups.processes(self._cgroup(container)):
+        for pid in self._members(container):
             with suppress(ProcessLookupError):  # it ended since
                 found.append(ProcessInfo(**asdict(proc.info(pid))))
         return found
 
-    def ps(self, container: str, options: Sequence[str]) -> list[str]:
-        return ps(options, lambda: cgroups.processes(self._cgroup(container)))
+    def ps(self, container: str, options: Sequence[str], accounts: Accounts) -> list[str]:
+        return ps(options, self._members(container), accounts, self._runroot)
+
+    def _members(self, container: str) -> list[int]:
+        """The PIDs in its cgroup, and its init while that lives: the kernel's list may be short where processes come and go."""
+        found = set(cgroups.processes(self._cgroup(container)))
+        if started := self.running(container):
+            found.add(started[1].pid)
+        return sorted(found)
 
     def sample(self, container: str, process: Process) -> Sample:
         part = cgroup_v2 if cgroups.version() == 2 else cgroup_v1
         texts = cgroups.texts(self._cgroup(container), part.FILES)
+        at = time.time_ns()
         usage = part.usage(texts, proc.memory().total)
         received, sent = self._transferred(process)
-        return Sample(at=time.time_ns(), **asdict(usage), net_input=received, net_output=sent)
+        return Sample(at=at, **asdict(usage), net_input=received, net_output=sent)
+
+    def spent(self, container: str) -> Spent:
+        part = cgroup_v2 if cgroups.version() == 2 else cgroup_v1
+        texts = cgroups.texts(self._cgroup(container), (part.PROCESSOR,))
+        return Spent(time.time_ns(), part.cpu_nano(texts))
 
     def namespaces(self, process: Process) -> dict[str, str]:
         return proc.namespaces(process.pid) if self.alive(process) else dict.fromkeys(proc.NAMESPACES, "")
 
     def _transferred(self, process: Process) -> tuple[int, int]:
         """What went through the container's network; one that has the host's has no figures of its own."""
-        if proc.namespaces(process.pid)["net"] == proc.namespaces(os.getpid())["net"]:
+        if proc.namespace(process.pid, "net") == proc.namespace(os.getpid(), "net"):
             return 0, 0
         try:
             return net.totals(Path(f"/proc/{process.pid}/net/dev").read_text())
@@ -258,8 +312,7 @@ class RuncRuntime:
             return 0, 0
 
     def _cgroup(self, container: str) -> str:
-        orders = records.read_orders(self._bundles.path(container))
-        return orders.cgroup if orders else f"/{self._parent}/{container}"
+        return self._bundles.cgroup(container) or f"/{self._parent}/{container}"
 
     def shared_memory(self, container: str) -> str:
         return self._bundles.shared_memory(container) if container else ""
@@ -267,8 +320,8 @@ class RuncRuntime:
     # Across runs
 
     @contextmanager
-    def watch(self, directory: Path) -> Iterator[Wakeup]:
-        wakeup = Wakeup()
+    def watch(self, directory: Path, wakeup: Wakeup | None = None) -> Iterator[Wakeup]:
+        wakeup = wakeup or Wakeup()
         release = self._watcher.watch(directory, wakeup.notify)
         try:
             yield wakeup
@@ -277,7 +330,10 @@ class RuncRuntime:
 
     def _residents(self, directory: Path) -> list[int]:
         """init and monitor of the container whose directory this is: should both be killed, nobody writes anything."""
-        started = records.read_started(self._bundles.path(directory.name))
+        try:
+            started = records.read_started(self._bundles.path(directory.name))
+        except Damaged:
+            return []
         if started is None:
             return []
         processes = ((started.pid, started.start), (started.monitor, started.monitor_start))
@@ -317,11 +373,19 @@ def _until(done: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
+def _await_execution(process: Process) -> None:
+    """runc leaves when init may go on. Until it has become the container's program, SIGTERM ends runc's own, with status 2."""
+    with suppress(ProcessLookupError):
+        _until(lambda: proc.name(process.pid) != INIT, PROMPT)
+
+
 def _await_end(process: Process) -> None:
     """Wait until a killed process has ended. Raises ProcessLookupError where it has already, RuntimeFailed where it does not."""
     pidfd = os.pidfd_open(process.pid)
     try:
-        if proc.alive(process.pid, process.start, process.boot) and not select.select([pidfd], [], [], PATIENCE)[0]:
+        end = select.poll()  # not select(2): with many clients the descriptor may well be above its limit of 1024
+        end.register(pidfd, select.POLLIN)
+        if proc.alive(process.pid, process.start, process.boot) and not end.poll(PATIENCE * 1000):
             raise RuntimeFailed(f"process {process.pid} was killed and has not ended for {PATIENCE:.0f} s: see its state in ps")
     finally:
         os.close(pidfd)

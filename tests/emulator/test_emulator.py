@@ -3,21 +3,23 @@
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from podlink.engine.app import Engine
+from podlink.engine.clock import REAL, Clock, VirtualClock
 from podlink.engine.errors import EngineUnavailable, RuntimeFailed
 from podlink.engine.linux import facts
 from podlink.engine.oci.spec.values import HostFacts
 from podlink.engine.runtime.base import Launch
-from podlink.engine.runtime.emulator.clock import Clock
+from podlink.engine.runtime.emulator import signals
 from podlink.engine.runtime.emulator.process import Process, Program
+from podlink.engine.runtime.emulator.ready import sleeping_server
 from podlink.engine.runtime.emulator.runtime import EmulatorRuntime
-from podlink.engine.testing.runtime import FOREVER, POLITE, Stage
+from podlink.engine.testing.stage import FOREVER, POLITE, Stage
 
 Make = Callable[..., Stage]
 
@@ -32,7 +34,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
         (rootfs / "bin" / name).touch(mode=0o755)
     made = []
 
-    def stage(clock: Clock | None = None, more: dict[str, Program] | None = None) -> Stage:
+    def stage(clock: Clock = REAL, more: dict[str, Program] | None = None) -> Stage:
         runtime = EmulatorRuntime(clock, more)
         made.append(runtime)
         return Stage(runtime, rootfs, tmp_path / "containers", HostFacts(capabilities=frozenset(facts.every_capability())))
@@ -85,35 +87,12 @@ def test_a_process_of_another_emulator_is_not_one_of_ours(make: Make) -> None:
         one.runtime.signal("here", stranger, 9)
 
 
-@dataclass
-class SteppedClock:
-    """Time passes when the test says so; those who wait look again every few milliseconds of the real one.
-
-    sleeping: somebody waits for a moment to come.
-    """
-
-    seconds: float = 1_000_000.0
-    sleeping: threading.Event = field(default_factory=threading.Event)
-
-    def now(self) -> int:
-        return int(self.seconds * 1e9)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def wait(self, changed: threading.Condition, deadline: float | None) -> None:
-        if deadline is not None:
-            self.sleeping.set()
-        changed.wait(0.002)
-
-
 def test_a_container_has_the_time_that_its_clock_tells(make: Make) -> None:
-    clock = SteppedClock()
+    clock = VirtualClock(1_000_000)
     stage = make(clock)
     process = stage.ready("slow", "date +%s; echo ready; sleep 3600; date +%s")
-    assert clock.sleeping.wait(20)
     assert stage.runtime.alive(process) and stage.output("slow") == "1000000\nready\n"
-    clock.seconds += 3600
+    clock.advance(3600)
     assert stage.end("slow").at == 1_003_600 * 10**9
     assert stage.output("slow").endswith("1003600\n")
 
@@ -137,6 +116,21 @@ def test_a_program_that_breaks_down_ends_its_process_and_says_why(make: Make) ->
     stage.script("broken", "mine; echo $?")
     assert stage.end("broken").code == 0
     assert stage.output("broken").endswith("SystemExit: away\n1\n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "words"), [(None, 0, ""), (True, 1, ""), ("3", 1, "an int, or None; this one answered '3'\n")]
+)
+def test_a_program_that_answers_no_number_ends_all_the_same(make: Make, answer: Any, code: int, words: str) -> None:
+    stage = make(more={"mine": lambda process: answer})
+    for name, argv in {
+        "init": ("mine",),
+        "child": ("sh", "-c", "(exit 9); mine; exit $?"),
+        "became": ("sh", "-c", "exec mine"),
+    }.items():
+        stage.runtime.run(stage.launch(name, *argv))
+        assert stage.end(name).code == code
+        assert stage.output(name).endswith(words) and (words or not stage.output(name))
 
 
 def test_a_script_names_its_interpreter(make: Make) -> None:
@@ -214,3 +208,14 @@ def test_shared_memory_and_names_are_shared_with_whom_one_joins(make: Make) -> N
     stage.end("guest")
     assert stage.output("guest") == "here\nholder\n"
     assert stage.runtime.shared_memory("nobody") == ""
+
+
+@pytest.mark.parametrize("number", [signals.TERM, signals.INT])
+def test_a_server_that_sleeps_ends_well_when_it_is_asked_to(number: int) -> None:
+    with Engine.emulated() as engine:
+        engine.programs["/usr/sbin/serverd"] = sleeping_server
+        engine.images.build_from({}, name="small")
+        container = engine.containers.create(image="small", command=["/usr/sbin/serverd"])
+        container.start()
+        container.kill(number)
+        assert container.wait() == 0

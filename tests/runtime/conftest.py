@@ -1,19 +1,18 @@
 """A stage for the contract: the emulator everywhere, and runc where the host can."""
 
 import itertools
-import os
 import tarfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
+import own_cgroups
 import pytest
 
 from podlink.engine.linux import facts
 from podlink.engine.oci.spec.values import HostFacts
 from podlink.engine.runtime.emulator.runtime import EmulatorRuntime
 from podlink.engine.runtime.runc import RuncRuntime
-from podlink.engine.testing.runtime import Stage
+from podlink.engine.testing.stage import Stage
 
 counter = itertools.count()
 
@@ -44,7 +43,7 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path, rootfs: Path) -> Itera
 
 
 def _on_runc(tmp_path: Path, rootfs: Path, folder: Path) -> Iterator[Stage]:
-    parent = f"podlink-test-{os.getpid()}-{next(counter)}"
+    parent = own_cgroups.new_parent()
     host = facts.read(f"/{parent}")
     real = HostFacts(
         cgroup_version=host.cgroup_version,
@@ -57,10 +56,7 @@ def _on_runc(tmp_path: Path, rootfs: Path, folder: Path) -> Iterator[Stage]:
         left = [path for path in Path("/sys/fs/cgroup").glob(f"*/{parent}/*/") if path.name != "monitor"]
         assert left == []
     finally:
-        for top in Path("/sys/fs/cgroup").glob(f"*/{parent}"):
-            for path in sorted([top, *top.rglob("*/")], reverse=True):
-                with suppress(OSError):
-                    path.rmdir()
+        own_cgroups.remove_cgroups(parent)
 
 
 def _used(stage: Stage) -> Iterator[Stage]:

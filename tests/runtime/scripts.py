@@ -20,6 +20,10 @@ COMMANDS = {
         r"printf 'a b\nc\n' > f; wc f; wc -l < f; wc -l f; wc -c f f",
         "        2         3         6 f\n2\n2 f\n        6 f\n        6 f\n       12 total\n",
     ),
+    "wc of what comes in pieces": (
+        r"{ printf 'one tw'; sleep .1; printf 'o three\nlonger '; sleep .1; printf ' x'; } | wc; printf 'a\nabc\nab' | wc -L",
+        "        1         5        23\n3\n",
+    ),
     "sort": (
         r"printf '3\n10\n2\n' | sort; printf '3\n10\n2\n' | sort -rn; printf 'a:2\nb:1\na:2\n' | sort -u -t: -k2n",
         "10\n2\n3\n10\n3\n2\nb:1\na:2\n",
@@ -73,9 +77,9 @@ COMMANDS = {
         "0 1 0 0 0 1 0 1 0 1 \n",
     ),
     "id": (
-        "id; id -u; id -gn; id ada; id -G ada; id no 2>&1; whoami",
+        "id; id -u; id -gn; id ada; id -G ada; id no 2>&1; whoami; echo $HOME",
         "uid=0(root) gid=0(root)\n0\nroot\nuid=1000(ada) gid=1001(staff) groups=1001(staff),10(wheel)\n1001 10\n"
-        "id: unknown user no\nroot\n",
+        "id: unknown user no\nroot\n/root\n",
     ),
     "env": (
         "env -i A=1 /bin/env; env A=2 sh -c 'echo $A'; env no 2>&1; echo $?",
@@ -89,6 +93,180 @@ COMMANDS = {
     "kill": (
         "sleep 9 & kill $!; wait $! 2>/dev/null; echo $?; kill -l 9; kill -l TERM; kill 9999 2>/dev/null; echo $?",
         "143\nKILL\n15\n1\n",
+    ),
+    "sed": (
+        r"seq 5 > f; sed -n 2p f; sed '2,4d' f; sed -n -e '$p' -e '/[23]/p' f; "
+        "sed '/2/,/3/s/[0-9]/<&>/' f | head -n 3; sed '3!d' f; sed 2q f",
+        "2\n1\n5\n2\n3\n5\n1\n<2>\n<3>\n3\n1\n2\n",
+    ),
+    "sed's substitutions": (
+        r"echo aXbXc | sed 's/X/-/'; echo aXbXc | sed 's,X,/,g'; echo ab | sed 's/\(a\)\(b\)/\2\1/'; "
+        r"echo ab | sed -E 's/(a)(b)/\2+\1/'; echo Ab | sed -n 's/a/z/Ip'; "
+        r"sed s/a f 2>&1; echo $?; sed k f 2>&1; sed p nope 2>&1; echo $?",
+        "a-bXc\na/b/c\nba\nb+a\nzb\nsed: unmatched '/'\n1\nsed: unsupported command k\nsed: nope: No such file or directory\n1\n",
+    ),
+    "tee, tac and uniq": (
+        r"seq 2 | tee a b; cat a b; echo 3 | tee -a a; cat a; echo x | tee no/f 2>&1; echo $?; tac a; "
+        r"printf 'a\na\nb\na\n' | uniq -c; printf 'a\na\nb\n' | uniq -d; printf 'a\na\nb\n' | uniq -u; uniq nope 2>&1",
+        "1\n2\n1\n2\n1\n2\n3\n1\n2\n3\ntee: no/f: No such file or directory\nx\n1\n3\n2\n1\n"
+        "      2 a\n      1 b\n      1 a\na\nb\nuniq: can't open 'nope': No such file or directory\n",
+    ),
+    "xargs": (
+        r"seq 3 | xargs; seq 3 | xargs -n 2 echo -; printf '' | xargs echo none; printf '' | xargs -r echo none; "
+        r"echo a | xargs no 2>/dev/null; echo $?; echo 1 | xargs sh -c 'exit 5'; echo $?",
+        "1 2 3\n- 1 2\n- 3\nnone\n127\n123\n",
+    ),
+    "basename and dirname": (
+        "basename /a/b.c .c; basename a/; basename /; dirname /a/b; dirname a; dirname /a; dirname a/b/",
+        "b\na\n/\n/a\n.\n/\na\n",
+    ),
+    "readlink and which": (
+        "ln -s f l; readlink l; readlink f; echo $?; readlink -f l; which sh; which nosuch; echo $?",
+        "f\n1\n/work/f\n/bin/sh\n1\n",
+    ),
+    "timeout": (
+        "{ timeout 5 sh -c 'exit 3'; echo $?; timeout 0.1 sleep 9; echo $?; timeout -s KILL 0.1 sleep 9; echo $?; } 2>/dev/null",
+        "3\n143\n137\n",
+    ),
+    "expr": (
+        r"expr 1 + 2 \* 3; expr 7 / 2 - 7 % 4; expr -7 / 2; expr a = a; expr 3 \> 10; expr abc : 'a\(.\)'; expr abc : ab; "
+        r"expr length hello; expr substr hello 2 3; expr index hello l; expr '' \| x; expr 1 \& 0; expr \( 1 + 2 \) \* 3; "
+        r"expr 0; echo $?; for e in '1 / 0' '1 +' 'a + 1' ''; do expr $e 2>&1; echo $?; done",
+        "7\n0\n-3\n1\n0\nb\n2\n5\nell\n3\nx\n0\n9\n0\n1\nexpr: division by zero\n2\nexpr: syntax error\n2\n"
+        "expr: non-numeric argument\n2\nexpr: too few arguments\n2\n",
+    ),
+    "find": (
+        r"mkdir -p a/b/c; echo x > a/f.txt; touch a/b/g.txt a/b/h; ln -s f.txt a/l; find a | sort; find a -name '*.txt' | sort; "
+        "find a -type l; find a/b -type f ! -name h; find a -maxdepth 1 -type f; find a -mindepth 2 -type d; "
+        "find a -type d -empty; cd a; find -path './b/*' -type f | sort; find no 2>&1; echo $?; find . -wish 2>&1 | head -n 1",
+        "a\na/b\na/b/c\na/b/g.txt\na/b/h\na/f.txt\na/l\na/b/g.txt\na/f.txt\na/l\na/b/g.txt\na/f.txt\na/b/c\na/b/c\n"
+        "./b/g.txt\n./b/h\nfind: no: No such file or directory\n1\nfind: unrecognized: -wish\n",
+    ),
+    "find with actions": (
+        r"mkdir -p a/b; touch a/x.txt a/b/y.txt a/b/z; find a -name '*.txt' -exec echo got {} \; | sort; "
+        r"find a -type f -exec echo {} + | wc -w; "
+        r"find a -name z -exec test -d {} \; -print; find a \( -name z -o -name x.txt \) -type f -print | sort; "
+        "find a -name b -prune -o -type f -print; find a -print0 | tr '\\0' ' ' | wc -w; "
+        "find a -name z -exec nosuch {} \\; 2>&1; "
+        "find a -name z -exec false {} +; echo $?; chmod 640 a/b/z; find a -type f -perm 640; echo abc > a/b/z; "
+        "find a -type f -size -1k -size +2c; "
+        "find a -iname Z; find a -mtime +1; find a -exec echo {} 2>&1; echo $?",
+        "got a/b/y.txt\ngot a/x.txt\n3\na/b/z\na/x.txt\na/x.txt\n5\nfind: nosuch: No such file or directory\n1\na/b/z\n"
+        "a/b/z\na/b/z\n"
+        "find: -exec requires an argument\n1\n",
+    ),
+    "owners and modes": (
+        "touch a b; mkdir -p d/e; touch d/x; ln -s a l; chown ada a; chown 5:6 b; chown -R ada:wheel d; chown :7 a; "
+        "chown -h 4 l; "
+        "stat -c '%n %u %g' a b d d/x l; ls -l a | tr -s ' ' | cut -d' ' -f3,4; chown no a 2>&1; chown root:no a 2>&1; echo $?; "
+        "chown 1 no 2>&1; chgrp wheel b; chown ada: a; stat -c '%U %G' a b; chmod -R 700 d; chmod u+X,go=r d d/x; chmod g=u a; "
+        "stat -c '%n %a' d d/x d/e a; chmod zz a 2>&1; chmod a-x,o+w d/x; umask 077; chmod +w,u=r b; stat -c %a d/x b",
+        "a 1000 7\nb 5 6\nd 1000 10\nd/x 1000 10\nl 4 0\nada 7\nchown: unknown user no\nchown: unknown user/group root:no\n1\n"
+        "chown: no: No such file or directory\nada staff\nUNKNOWN wheel\nd 744\nd/x 744\nd/e 700\na 664\n"
+        "chmod: invalid mode 'zz'\n"
+        "646\n444\n",
+    ),
+    "digests and base64": (
+        "echo hi > f; md5sum f; echo hi | sha1sum | cut -c 1-10; sha256sum f > s; sha256sum -c s; echo bye > f; "
+        "sha256sum -c s 2>&1; echo $?; "
+        "sha512sum no 2>&1; sha256sum -c no 2>&1; echo x | sha256sum -c 2>&1; sha256sum -s -c s; echo $?; "
+        "echo hello world | base64; "
+        "echo aGVsbG8= | base64 -d; echo; head -c 60 /dev/zero | base64 | head -n 1 | wc -c; base64 no 2>&1",
+        "764efa883dda1e11db47671c4a3bbd9e  f\n55ca6286e3\nf: OK\nf: FAILED\n"
+        "sha256sum: WARNING: 1 of 1 computed checksums did NOT match\n1\nsha512sum: can't open 'no': No such file or directory\n"
+        "sha256sum: no: No such file or directory\nsha256sum: WARNING: 1 of 1 computed checksums did NOT match\n1\n"
+        "aGVsbG8gd29ybGQK\nhello\n77\nbase64: no: No such file or directory\n",
+    ),
+    "grep around and below": (
+        "printf 'one\\ntwo\\nthree\\n' > f; grep -A1 one f; grep -B1 three f; grep -C1 two f | wc -l; egrep 'on|tw' f; "
+        "fgrep . f; echo $?; "
+        "mkdir -p d/e; cp f d/e/g; grep -rn two d; grep -rh two d; grep -rl two . | sort; grep -L one f; grep -L no f; "
+        "printf 'one\\nthree\\n' > p; grep -f p f; grep -s x no; echo $?; printf 'a\\nb\\nc\\nd\\ne\\nb\\n' | grep -A1 -n b",
+        "one\ntwo\ntwo\nthree\n3\none\ntwo\n1\nd/e/g:2:two\ntwo\n./d/e/g\n./f\nf\none\nthree\n2\n2:b\n3-c\n--\n6:b\n",
+    ),
+    "sed in place, and its other commands": (
+        "printf 'a\\nb\\nc\\n' > f; sed -i 's/b/B/' f; sed -i.bak 1d f; cat f f.bak; sed '1a\\\nnew' f; "
+        "sed '1i first' f | head -n 1; "
+        "sed '$c last' f; sed 'y/Bc/xy/' f; sed -n '/B/{s/B/q/;p}' f; sed '/B/,$d' f.bak; echo abab | sed 's/b/X/2'; "
+        "sed -n '$=' f; "
+        "sed = f | sed 'N;s/\\n/ /'; sed G f | wc -l; sed -E 's/(a|c)+/<&>/g' f; echo hello | sed 's/l/\\n/'; "
+        "sed ':a;s/^\\(x*\\)y/\\1x/;ta' f; echo yyy | sed ':a;s/y/x/;ta'; sed -n '1!G;h;$p' f.bak; sed '1~2d' f 2>&1; "
+        "sed -i p no 2>&1; "
+        "sed '/B/b end;s/c/d/;:end' f; printf '1\\n2\\n3\\n' | sed '$!N;P;D'; sed -e 1d -e 's/c/C/' f; "
+        "sed 's/[[:space:]]*$//;# no' f; "
+        "sed 's,B,/,' f; sed '2q' f.bak",
+        "B\nc\na\nB\nc\nB\nnew\nc\nfirst\nB\nlast\nx\ny\nq\na\nabaX\n2\n1 B\n2 c\n4\nB\n<c>\nhe\nlo\nB\nc\nxxx\nc\nB\na\n"
+        "sed: unsupported command ~\nsed: no: No such file or directory\nB\nd\n1\n2\n3\nC\nB\nc\n/\nc\na\nB\n",
+    ),
+    "lines laid out": (
+        "printf 'abc\\ndef\\n' | rev; printf 'a\\n\\nb\\n' | nl; printf 'a\\nb\\nc\\n' | paste -s -d,; printf '1\\n2\\n' > x; "
+        "printf 'a\\nb\\n' > y; paste x y; paste -d: x y; printf 'abcdefgh\\n' | fold -w 3; seq 3 | shuf | sort; rev no 2>&1",
+        "cba\nfed\n     1\ta\n       \n     2\tb\na,b,c\n1\ta\n2\tb\n1:a\n2:b\nabc\ndef\ngh\n1\n2\n3\n"
+        "rev: no: No such file or directory\n",
+    ),
+    "archives": (
+        "mkdir -p d/e x; echo 1 > d/f; echo 2 > d/e/g; ln -s f d/l; tar cf a.tar d; tar tf a.tar | sort; "
+        "tar xf a.tar -C x; cat x/d/e/g; "
+        "readlink x/d/l; tar czf a.tgz d; rm -r x; mkdir x; tar -C x -xzf a.tgz; ls x/d; tar cvf b.tar d/f; tar xvf b.tar; "
+        "tar -cf - d/f | tar t; "
+        "tar xf no 2>&1; echo $?; tar tf a.tar d/f; tar xf a.tar no 2>&1; echo $?; tar -xOf a.tar d/f; "
+        "tar cf c.tar no 2>&1; echo $?; "
+        "tar xf a.tar --strip-components=1 -C x; cat x/e/g; echo hi > f; gzip f; gunzip f.gz; cat f; gzip -c f > g.gz; "
+        "zcat g.gz; "
+        "gzip -dc < g.gz; gzip -k f; ls *.gz; gzip no 2>&1; echo x | gzip | gunzip; gunzip f 2>&1; gzip f 2>&1; echo $?",
+        "d/\nd/e/\nd/e/g\nd/f\nd/l\n2\nf\ne\nf\nl\nd/f\nd/f\nd/f\ntar: can't open 'no': No such file or directory\n1\nd/f\n"
+        "tar: no: not found in archive\n1\n1\ntar: no: No such file or directory\n"
+        "tar: error exit delayed from previous errors\n1\n2\n"
+        "hi\nhi\nhi\nf.gz\ng.gz\ngzip: no: No such file or directory\nx\ngunzip: f: unknown suffix - ignored\n"
+        "gzip: can't open 'f.gz': File exists\n1\n",
+    ),
+    "what is where, and who is there": (
+        "realpath /etc/../etc/passwd; ln -s /etc/passwd l; realpath l .; realpath no 2>&1; echo $?; readlink -f no; "
+        "echo $?; mkdir -p d/e; "
+        "du d | cut -f2; du -a d | wc -l; du no 2>&1; groups ada; groups no 2>&1; usleep 1000; setsid echo hi; "
+        "sleep 9 & pidof sleep | wc -w; "
+        "kill $!; pidof no; echo $?; expr $(nproc) \\> 0; wget -q -O - http://no.invalid/x 2>&1; nc 127.0.0.1 1 2>&1; echo $?; "
+        "ping -c 1 no.invalid 2>&1",
+        "/etc/passwd\n/etc/passwd\n/work\nrealpath: no: No such file or directory\n1\n1\nd/e\nd\n2\n"
+        "du: no: No such file or directory\n"
+        "staff wheel\ngroups: unknown user no\nhi\n1\n1\n1\nwget: bad address 'no.invalid'\n"
+        "nc: can't connect to remote host (127.0.0.1): Connection refused\n1\nping: bad address 'no.invalid'\n",
+    ),
+    "dd, cmp and truncate": (
+        "printf abcdefghij > f; dd if=f bs=4 count=2 2>/dev/null; dd if=f bs=3 skip=1 count=1 status=none; "
+        "echo XY | dd of=f bs=1 seek=3 count=2 conv=notrunc 2>/dev/null; cat f; dd if=/dev/zero of=z bs=1k count=3 2>&1; "
+        "wc -c < z; "
+        "dd if=no 2>&1; echo $?; dd if=f bs=4 2>&1 > g; cmp f g; echo $?; printf abX > h; cmp f h; echo $?; cmp -s f h; "
+        "cmp f no 2>&1; echo $?; truncate -s 3 g; cmp f g 2>&1; truncate -s 1k g; wc -c < g; sync; "
+        "printf abc | dd bs=2 conv=sync status=none | wc -c",
+        "abcdefghdefabcXYfghij3+0 records in\n3+0 records out\n3072\ndd: can't open 'no': No such file or directory\n1\n"
+        "2+1 records in\n2+1 records out\n0\nf h differ: char 3, line 1\n1\ncmp: no: No such file or directory\n2\n"
+        "cmp: EOF on g\n1024\n4\n",
+    ),
+    "hostname": (
+        "hostname -s | wc -l; echo 'hosts: files' > /etc/nsswitch.conf; echo \"10.1.2.3 $(hostname) me\" > /etc/hosts; "
+        "hostname -i",
+        "1\n10.1.2.3\n",
+    ),
+    "stat": (
+        "umask 022; printf abc > f; mkdir -m 750 d; : > e; ln -s f l; stat -c '%n %s %a %F' f e l; stat -c '%a %A %f %F' d; "
+        "stat -Lc '%n %F' l; stat -c %n no 2>&1; echo $?; set -- $(ls -ln f); stat -c %u:%g f | grep -cx $3:$4; "
+        "touch f; expr $(date +%s) - $(stat -c %Y f) \\< 100",
+        "f 3 644 regular file\ne 0 644 regular empty file\nl 1 777 symbolic link\n750 drwxr-x--- 41e8 directory\n"
+        "l regular file\nstat: can't stat 'no': No such file or directory\n1\n1\n1\n",
+    ),
+    "mktemp": (
+        "mkdir -p /tmp; d=$(mktemp -d); stat -c '%a %F' $d; f=$(mktemp -p $d); stat -c '%a %F' $f; [ $(dirname $f) = $d ]; "
+        "echo $?; mktemp -u x.XXXXXX | wc -c; ls; mktemp bad 2>&1; echo $?; mktemp no/x.XXXXXX 2>&1; mktemp -q bad; echo $?",
+        "700 directory\n600 regular empty file\n0\n9\nmktemp: (null): Invalid argument\n1\n"
+        "mktemp: (null): No such file or directory\n1\n",
+    ),
+    "what the kernel tells of processes": (
+        r"tr '\0' . < /proc/1/cmdline | head -n 1; cat /proc/1/comm /proc/self/comm; cut -d' ' -f1,2,4 /proc/1/stat; "
+        r"grep -E '^(Name|Pid|PPid|Uid):' /proc/1/status | tr '\t' ' '; cat /proc/999/stat 2>&1; "
+        "grep -c ' /proc proc ' /proc/mounts; wc -w < /proc/uptime; grep -c ^MemTotal: /proc/meminfo",
+        "/bin/sh.-c.cd /work\nsh\ncat\n1 (sh) 0\nName: sh\nPid: 1\nPPid: 0\nUid: 0 0 0 0\n"
+        "cat: can't open '/proc/999/stat': No such file or directory\n1\n2\n1\n",
     ),
     "busybox itself": ("busybox echo hi; busybox no 2>&1; echo $?", "hi\nno: applet not found\n127\n"),
 }
@@ -135,7 +313,10 @@ LANGUAGE = {
         "4 b\na,b,,c\n[ a  b ]\n",
     ),
     "subshells": ("x=1; (x=2; cd /etc; pwd; exit 3); echo $? $x; { x=4; }; echo $x", "/etc\n3 1\n4\n"),
-    "children see what was, not what is": ("for i in 1 2 3; do (sleep 0.0$i; echo $i) & done; i=9; wait", "1\n2\n3\n"),
+    "children see what was, not what is": (
+        "for i in 1 2 3; do (sleep 0.01; echo $i) & done >seen; i=9; wait; sort seen",
+        "1\n2\n3\n",
+    ),
     "jobs": ("(exit 3) & wait $!; echo $?; sleep 0.01 & wait; echo $?", "3\n0\n"),
     "ends by signals": ("sh -c 'kill -9 $$' 2>/dev/null; echo $?; sh -c 'kill -TERM $$' 2>/dev/null; echo $?", "137\n143\n"),
     "traps": ("trap 'echo usr' USR1; trap 'echo bye' EXIT; kill -USR1 $$; echo here; exit 3", "usr\nhere\nbye\n"),
@@ -149,6 +330,28 @@ LANGUAGE = {
     "eval, exec and the dot": (
         "eval 'echo e $((1+1))'; echo 'v=1; echo s' > s; . ./s; echo $v; exec echo last; echo off",
         "e 2\ns\n1\nlast\n",
+    ),
+    "parts of values": (
+        'p=/usr/bin/tool.tar.gz; x=hello; echo "${p##*/}" "${p%/*}" "${p%.*}" "${p//\\//-}" ${x/l/L} ${x//l} ${x:1:3} ${x: -2} '
+        "\"${x:0:1}\" ${x:2:-1}; [[ $p == /usr/* && ! -e /nope ]] && echo fits; [[ -n '' || a = b ]] || echo no; "
+        "echo $'a\\tb' ~root",
+        "tool.tar.gz /usr/bin /usr/bin/tool.tar -usr-bin-tool.tar.gz heLlo heo ell lo h ll\nfits\nno\na\tb /root\n",
+    ),
+    "options of scripts": (
+        'f() { while getopts "ab:c" o; do echo "$o [$OPTARG] $OPTIND"; done; shift $((OPTIND-1)); echo "rest $*"; OPTIND=1; }; '
+        "f -a -bx -cb y z 2>&1; f -x 2>&1; f -b 2>&1; g() { while getopts :b: o; do echo $o $OPTARG; done; OPTIND=1; }; g -x -b; "
+        "function h { echo $1; }; h in",
+        "a [] 2\nb [x] 3\nc [] 4\nb [y] 5\nrest z\nIllegal option -x\n? [] 2\nrest \nNo arg for -b option\n? [] 2\nrest \n"
+        "? x\n: b\nin\n",
+    ),
+    "pipefail, allexport and where a return ends": (
+        "set -o pipefail; (exit 3) | true; echo $?; set +o pipefail; false | true; echo $?; "
+        "sh -eo pipefail -c 'false | true; echo no'; "
+        "echo $?; set -a; y=2; set +a; env | grep ^y=; echo 'echo $1; return 4; echo no' > s; . ./s arg; echo $?; "
+        "i=1; echo $((i++)) $((++i)) $((2**10)) $((- -1)); let i=i+1; echo $i; sleep 9 & kill %1; wait $! 2>/dev/null; echo $?; "
+        "printf 'a\\0b\\0' | while IFS= read -r -d '' f; do echo \"<$f>\"; done; "
+        "printf abc | { read -n 2 x; echo $x; }; return 0; echo no",
+        "3\n0\n1\ny=2\narg\n4\n1 3 1024 1\n4\n143\n<a>\n<b>\nab\n",
     ),
     "mistakes": ("sh -c 'if; then' 2>/dev/null; echo $?; sh -c 'echo \"x' 2>/dev/null; echo $?", "2\n2\n"),
     "scripts": ("printf '#!/bin/sh\\necho $0 $1\\n' > s; chmod=1; umask 0; sh s a; umask; pwd | wc -c", "s a\n0000\n6\n"),

@@ -2,7 +2,8 @@
 
 import pytest
 
-from podlink.engine.testing.runtime import CONTRACT, Clause, Stage
+from podlink.engine.testing.runtime import CONTRACT, Clause
+from podlink.engine.testing.stage import Stage
 
 
 @pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)

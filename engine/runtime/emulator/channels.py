@@ -6,11 +6,11 @@ waits for a notice (see `process.Process.block`). A channel is shared by all who
 
 import errno
 import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 from podlink.engine.runtime.emulator.tree import refusal
+from podlink.engine.runtime.emulator.usage import Usage
 
 CAPACITY = 65_536
 """Bytes that a pipe holds before its writer waits: pipe(7)."""
@@ -30,6 +30,14 @@ class Channel:
     def write(self, data: bytes) -> int | None:
         """How many bytes were taken; None: no room yet."""
         raise refusal(errno.EBADF, "write")
+
+    def waits(self) -> float:
+        """Seconds until a writer is to ask again, for those who read what is written are far behind. Mostly 0."""
+        return 0.0
+
+    def seek(self, offset: int) -> None:
+        """Go on there: a byte from the beginning."""
+        raise refusal(errno.ESPIPE, "seek")
 
     def acquire(self) -> "Channel":
         self.holders += 1
@@ -62,10 +70,14 @@ class Zero(Null):
 
 
 class Random(Null):
-    """/dev/urandom."""
+    """/dev/urandom. source: gives so many bytes."""
+
+    def __init__(self, source: Callable[[int], bytes]) -> None:
+        super().__init__()
+        self._source = source
 
     def read(self, size: int) -> bytes:
-        return secrets.token_bytes(size)
+        return self._source(size)
 
 
 class Full(Zero):
@@ -79,18 +91,20 @@ DEVICES: dict[str, Callable[[], Channel]] = {
     "/dev/null": Null,
     "/dev/zero": Zero,
     "/dev/full": Full,
-    "/dev/random": Random,
-    "/dev/urandom": Random,
 }
+RANDOM = ("/dev/random", "/dev/urandom")
 """What every container finds below /dev, whatever its image has there."""
 
 
 class Sink(Channel):
-    """A stream that leads out of the container: into its log. write: takes the bytes, all of them."""
+    """A stream that leads out of the container: into its log. write: takes the bytes, all of them. waits: of the log."""
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
+    def __init__(self, write: Callable[[bytes], None], waits: Callable[[], float]) -> None:
         super().__init__()
-        self._write = write
+        self._write, self._waits = write, waits
+
+    def waits(self) -> float:
+        return self._waits()
 
     def write(self, data: bytes) -> int:
         self._write(data)
@@ -98,17 +112,30 @@ class Sink(Channel):
 
 
 class Disk(Channel):
-    """A regular file of the root file system, by a descriptor of the host."""
+    """A regular file of the root file system, by a descriptor of the host. is_full: whether there is no room to write.
 
-    def __init__(self, path: Path, flags: int, mode: int = 0o666) -> None:
+    usage: where what is moved is counted.
+    """
+
+    def __init__(self, path: Path, flags: int, mode: int, *, is_full: Callable[[], bool], usage: Usage) -> None:
         super().__init__()
+        self._is_full, self._usage = is_full, usage
         self._descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK, mode)  # a FIFO must not hold us up
 
     def read(self, size: int) -> bytes:
-        return os.read(self._descriptor, size)
+        data = os.read(self._descriptor, size)
+        self._usage.read += len(data)
+        return data
 
     def write(self, data: bytes) -> int:
-        return os.write(self._descriptor, data)
+        if self._is_full():
+            raise refusal(errno.ENOSPC, "write")
+        written = os.write(self._descriptor, data)
+        self._usage.written += written
+        return written
+
+    def seek(self, offset: int) -> None:
+        os.lseek(self._descriptor, offset, os.SEEK_SET)
 
     def close(self) -> None:
         os.close(self._descriptor)
@@ -165,6 +192,29 @@ class PipeWriter(Channel):
     def close(self) -> None:
         self._buffer.writers = False
         self._buffer.changed()
+
+
+class Feed(PipeWriter):
+    """A pipe whose writing end is outside the container: what comes is taken whole. Whoever has more asks for room first."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        buffer = _Buffer(changed)
+        super().__init__(buffer)
+        self.reader = PipeReader(buffer)
+
+    def has_room(self) -> bool:
+        return not self._buffer.readers or len(self._buffer.data) < CAPACITY
+
+    def feed(self, data: bytes) -> None:
+        if self._buffer.readers and self._buffer.writers:
+            self._buffer.data += data
+            self._buffer.changed()
+
+    def end(self) -> None:
+        self.close()
+
+    def resize(self, rows: int, columns: int) -> None:
+        """It is no terminal."""
 
 
 def pipe(changed: Callable[[], None]) -> tuple[PipeReader, PipeWriter]:

@@ -8,7 +8,6 @@ from typing import Any
 
 from podlink.engine.runtime.base import ProcessInfo
 from podlink.engine.runtime.emulator.process import Process
-from podlink.engine.runtime.emulator.ps import RESIDENT
 from podlink.engine.runtime.emulator.run import Run
 from podlink.engine.stats.sample import Sample
 
@@ -16,8 +15,6 @@ NAMESPACES = {"cgroup": "cgroup", "ipc": "ipc", "mnt": "mount", "net": "network"
 """By the name in /proc/PID/ns, the one that the runtime-spec has."""
 HOSTS = 4_026_531_835
 """The inode number of the emulated host's first namespace. The kernel too numbers these from 0xEFFFFFFB down and up."""
-MEMORY = 8 * 2**30
-"""Bytes of memory of the emulated host."""
 PARENT = 1
 """Whose child an init is, as the host counts."""
 
@@ -33,7 +30,6 @@ def _info(run: Run, process: Process) -> ProcessInfo:
         pid=process.host_pid,
         ppid=process.parent.host_pid if process.parent else PARENT,
         uid=run.uid,
-        user="root" if run.uid == 0 else str(run.uid),
         cpu_time=(process.user_time + process.system_time) / 1e9,
         started=process.started / 1e9,
         tty="?",
@@ -41,21 +37,30 @@ def _info(run: Run, process: Process) -> ProcessInfo:
     )
 
 
-def sample(run: Run) -> Sample:
-    """What the run has used so far; processes that have ended count with their time."""
+def spent(run: Run) -> tuple[int, int]:
+    """Nanoseconds of user and kernel time; processes that have ended count with theirs."""
     with run.changed:
-        living = list(run.processes.values())
         user, system = run.spent
-        user += sum(each.user_time for each in living)
-        system += sum(each.system_time for each in living)
-    limit = run.launch.spec.get("linux", {}).get("resources", {}).get("memory", {}).get("limit", 0)
+        living = run.processes.values()
+        return user + sum(each.user_time for each in living), system + sum(each.system_time for each in living)
+
+
+def sample(run: Run) -> Sample:
+    """What the run has used so far."""
+    with run.changed:
+        user, system = spent(run)
+        memory, living = run.memory, len(run.processes)
     return Sample(
         at=run.clock.now(),
         cpu_nano=user + system,
         system_nano=system,
-        mem_usage=len(living) * RESIDENT,
-        mem_limit=limit if 0 < limit < MEMORY else MEMORY,
-        pids=len(living),
+        mem_usage=memory,
+        mem_limit=run.room,
+        net_input=run.usage.received,
+        net_output=run.usage.sent,
+        block_input=run.usage.read,
+        block_output=run.usage.written,
+        pids=living,
     )
 
 

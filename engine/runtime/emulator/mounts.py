@@ -9,17 +9,20 @@ bound into every container (`/run/.containerenv`): for its sake alone nobody get
 """
 
 import errno
+import os
 import posixpath
 import shutil
+import stat
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from podlink.engine.oci.spec.mounts import MARK
-from podlink.engine.runtime.emulator.channels import DEVICES
-from podlink.engine.runtime.emulator.tree import Tree, refusal
+from podlink.engine.runtime.emulator.channels import DEVICES, RANDOM
+from podlink.engine.runtime.emulator.tree import Place, Tree, refusal
 
 MODE = "mode="
 SHARED_MEMORY = "/dev/shm"
@@ -32,6 +35,7 @@ class Blanks:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._folder: Path | None = None
+        self._made: dict[str, Path] = {}
 
     def find(self, destination: str, mode: int) -> Path:
         """The one for this place: /dev has the devices in it, the others nothing."""
@@ -39,60 +43,99 @@ class Blanks:
         with self._lock:
             if self._folder is None:
                 self._folder = Path(tempfile.mkdtemp(prefix="podlink-"))
-            blank = self._folder / name
-            if not blank.exists():
+            if name not in self._made:
+                blank = self._folder / name
                 blank.mkdir()
                 if destination == "/dev":
                     _fill_devices(blank)
                 blank.chmod(mode)
-        return blank
+                self._made[name] = blank
+            return self._made[name]
 
     def close(self) -> None:
         """Nobody runs any more. Again is no error."""
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+            self._folder, self._made = None, {}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A mount of the spec that can be had. source: of a bind mount; None: a file system in memory."""
+
+    destination: str
+    options: Sequence[str]
+    source: str | None
+    is_folder: bool
+
+    @property
+    def readonly(self) -> bool:
+        return "ro" in self.options
 
 
 def mount_all(tree: Tree, spec: Mapping[str, Any], blanks: Blanks) -> None:
-    """Mount everything, in order, each on what the ones before have made. Raises OSError."""
-    for entry in spec.get("mounts", ()):
-        options = entry.get("options", ())
-        if entry["type"] == "bind" or {"bind", "rbind"} & set(options):
-            _bind(tree, entry["destination"], Path(entry["source"]), "ro" in options)
-        elif entry["type"] == "tmpfs":
-            _memory(tree, entry["destination"], options, blanks)
+    """Mount everything, in order, each on what the ones before have made. Raises OSError.
+
+    In a root that is shared most containers want the same at the same places, and nothing has to be made: then where that is, is
+    found once. What lies in a directory of the host may be another one each time.
+    """
+    wanted = [found for entry in spec.get("mounts", ()) if (found := _wanted(entry))]
+    layout = tuple((each.destination, each.is_folder) for each in wanted)
+    known = tree.ways.layouts.get(layout) if tree.ways else None
+    places = []
+    for number, each in enumerate(wanted):
+        places.append(known[number] if known else _mount_point(tree, each))
+        if each.source is not None:
+            tree.mount(places[-1], each.source, each.readonly)
+        else:
+            _memory(tree, places[-1], each, blanks)
+    if tree.ways and not tree.is_prepared and not any(each.is_folder and each.source for each in wanted):
+        tree.ways.layouts[layout] = places
 
 
-def _bind(tree: Tree, destination: str, source: Path, readonly: bool) -> None:
-    if source.is_dir():
-        tree.make_directories(destination)
-    elif source.exists():
-        tree.make_directories(posixpath.dirname(destination))
-        if destination != MARK and not tree.host(destination).exists():
-            tree.prepared(destination).touch()
+def _wanted(entry: Mapping[str, Any]) -> Wanted | None:
+    options = entry.get("options", ())
+    if entry["type"] == "bind" or "bind" in options or "rbind" in options:
+        return Wanted(entry["destination"], options, entry["source"], stat.S_ISDIR(_mode(entry["source"])))
+    return Wanted(entry["destination"], options, None, True) if entry["type"] == "tmpfs" else None
+
+
+def _mode(source: str) -> int:
+    """Of what is there, through links. Raises OSError (ENOENT)."""
+    try:
+        mode = os.lstat(source).st_mode
+        return Path(source).stat().st_mode if stat.S_ISLNK(mode) else mode
+    except OSError:
+        raise refusal(errno.ENOENT, source) from None
+
+
+def _mount_point(tree: Tree, wanted: Wanted) -> Place:
+    """Where it is to be mounted, which is there from now on."""
+    if wanted.is_folder:
+        tree.make_directories(wanted.destination)
     else:
-        raise refusal(errno.ENOENT, str(source))
-    tree.mount(destination, source, readonly)
+        tree.make_directories(posixpath.dirname(wanted.destination))
+        if wanted.destination != MARK and not tree.way(wanted.destination).mode:
+            tree.prepared(wanted.destination).touch()
+    return tree.way(wanted.destination).inside
 
 
-def _memory(tree: Tree, destination: str, options: list[str], blanks: Blanks) -> None:
-    tree.make_directories(destination)
-    modes = [int(option.removeprefix(MODE), 8) for option in options if option.startswith(MODE)]
-    blank = blanks.find(destination, modes[-1] if modes else USUAL & ~0o022)
+def _memory(tree: Tree, place: Place, wanted: Wanted, blanks: Blanks) -> None:
+    modes = [int(option.removeprefix(MODE), 8) for option in wanted.options if option.startswith(MODE)]
+    blank = blanks.find(wanted.destination, modes[-1] if modes else USUAL & ~0o022)
 
     def copy() -> Path:
         return Path(shutil.copytree(blank, tree.folder(), symlinks=True, dirs_exist_ok=True))
 
-    if "tmpcopyup" in options:
+    if "tmpcopyup" in wanted.options:
         folder = copy()
-        shutil.copytree(tree.host(destination), folder, symlinks=True, dirs_exist_ok=True)
-        tree.mount(destination, folder, "ro" in options)
+        shutil.copytree(tree.host(wanted.destination), folder, symlinks=True, dirs_exist_ok=True)
+        tree.mount(place, folder, wanted.readonly)
     else:
-        tree.mount(destination, blank, "ro" in options, copy)
+        tree.mount(place, blank, wanted.readonly, copy)
 
 
 def _fill_devices(folder: Path) -> None:
-    for path in (*DEVICES, f"{SHARED_MEMORY}/"):
+    for path in (*DEVICES, *RANDOM, f"{SHARED_MEMORY}/"):
         place = folder / posixpath.relpath(path, "/dev")
         place.mkdir() if path.endswith("/") else place.touch()

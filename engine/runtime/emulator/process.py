@@ -17,13 +17,16 @@ import errno
 import os
 import posixpath
 import stat
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from podlink.engine.runtime.emulator import signals
-from podlink.engine.runtime.emulator.channels import CHUNK, DEVICES, Channel, Disk, pipe
+from podlink.engine.runtime.emulator import procfs, signals
+from podlink.engine.runtime.emulator.channels import CHUNK, DEVICES, RANDOM, Channel, Disk, Random, pipe
+from podlink.engine.runtime.emulator.terminal import PLACES, Terminal
 from podlink.engine.runtime.emulator.tree import Tree, refusal
+from podlink.engine.runtime.emulator.usage import BUFFER, MOST
 
 if TYPE_CHECKING:
     from podlink.engine.runtime.emulator.run import Run
@@ -55,7 +58,17 @@ class Interrupted(BaseException):
         self.signal = signal
 
 
-Program = Callable[["Process"], int]
+Program = Callable[["Process"], int | None]
+"""Answers the exit code; None is 0."""
+
+
+def exit_code(answer: object) -> int:
+    """What a program's answer means, so that init's can always be told. Raises TypeError for one that is no number."""
+    if answer is None:
+        return 0
+    if isinstance(answer, int):
+        return answer
+    raise TypeError(f"a program answers its exit code, an int, or None; this one answered {answer!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +101,15 @@ class Process:
         self.pending: list[int] = []
         self.children: list[Process] = []
         self.ending: Ending | None = None
-        self.stopped = False
+        self.group: int = parent.group if parent else pid
+        """Its process group, by the number of the process that leads it: setpgid(2)."""
+        self.stopped = 0
+        """The signal that stopped it."""
+        self.held: list[int] = []
+        """What came meanwhile."""
         self.user_time = self.system_time = 0
+        self.memory = 0
+        """Bytes that it has allocated."""
         self.started = run.clock.now()
 
     @property
@@ -148,13 +168,27 @@ class Process:
     def read(self, descriptor: int, size: int = CHUNK) -> bytes:
         """read(2): empty at the end of the file."""
         channel = self.channel(descriptor)
+        if isinstance(channel, Terminal):
+            return self.block(lambda: channel.read(size) if self._has(channel) else None) or b""
         return self.block(lambda: channel.read(size)) or b""
+
+    def _has(self, terminal: Terminal) -> bool:
+        """Whether it may read from it: only the foreground may. Others are stopped; raises OSError (EIO) where they can't be."""
+        if terminal.foreground == self.group:
+            return True
+        if self.handlers.get(signals.TTIN, 0) is None or self.run.is_orphaned(self.group):
+            raise refusal(errno.EIO, "read")
+        self.run.send_to_group(self.group, signals.TTIN)
+        return False
 
     def write(self, descriptor: int, data: bytes | str) -> None:
         """write(2), until all is written. Where nobody reads any more: SIGPIPE, and BrokenPipeError if that is not the end."""
         left = data.encode(errors="surrogateescape") if isinstance(data, str) else data
         channel = self.channel(descriptor)
         while left:
+            while pause := channel.waits():  # real seconds, as real readers need
+                time.sleep(pause)
+                self.checkpoint()
             try:
                 left = left[self.block(lambda left=left: channel.write(left)) or 0 :]  # type: ignore[misc]
             except BrokenPipeError:
@@ -163,14 +197,27 @@ class Process:
                 self.checkpoint()
                 raise
 
+    def seek(self, descriptor: int, offset: int) -> None:
+        """lseek(2), from the beginning. Raises OSError (ESPIPE) for what is no file."""
+        self.call(lambda: self.channel(descriptor).seek(offset))
+
     def lines(self, descriptor: int) -> Iterator[bytes]:
         """What comes, line by line, each with its newline where it has one."""
-        rest = b""
+        rest, kept = bytearray(), 0
         while data := self.read(descriptor):
-            *whole, rest = (rest + data).split(b"\n")
-            yield from (line + b"\n" for line in whole)
+            first, newline, data = data.partition(b"\n")
+            rest += first
+            if not newline:
+                kept += self.keep(len(first), len(rest))
+                continue
+            self.free(kept)
+            kept = 0
+            *whole, last = data.split(b"\n")
+            yield from (line + b"\n" for line in (bytes(rest), *whole))
+            rest = bytearray(last)
+        self.free(kept)
         if rest:
-            yield rest
+            yield bytes(rest)
 
     def open(self, path: str, flags: int = os.O_RDONLY, mode: int = 0o666) -> int:
         """open(2): a regular file, a directory's name for EISDIR, or a device that every container has."""
@@ -178,15 +225,33 @@ class Process:
 
     def _open(self, path: str, flags: int, mode: int) -> Channel:
         inside = posixpath.normpath(posixpath.join(self.directory, path))
+        if inside in RANDOM:
+            return Random(self.run.randomness.randbytes)
         if inside in DEVICES:
             return DEVICES[inside]()
+        if inside in PLACES:
+            return self._terminal_at(inside)
+        if (text := procfs.text(self, inside)) is not None:
+            return procfs.Text(text)
         if inside in STANDARD:
             return self.channel(STANDARD[path]).acquire()
         changes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         host = self.tree.writable(path, self.directory) if changes else self.tree.host(path, self.directory)
         if host.exists() and not stat.S_ISREG(host.stat().st_mode) and not (host.is_dir() and not changes):
             raise refusal(errno.EISDIR if host.is_dir() else errno.ENXIO, path)
-        return Disk(host, flags, mode & ~self.run.umask)
+        if flags & os.O_CREAT and self.run.is_full() and not host.exists():
+            raise refusal(errno.ENOSPC, path)
+        return Disk(host, flags, mode & ~self.run.umask, is_full=self.run.is_full, usage=self.run.usage)
+
+    def _terminal_at(self, place: str) -> Channel:
+        if terminal := self.run.terminal:
+            return terminal.acquire()
+        raise refusal(errno.ENXIO if place == "/dev/tty" else errno.ENOENT, place)
+
+    def terminal(self, descriptor: int) -> Terminal | None:
+        """The terminal that a descriptor leads to, if it does: isatty(3)."""
+        channel = self.files.get(descriptor)
+        return channel if isinstance(channel, Terminal) else None
 
     def channel(self, descriptor: int) -> Channel:
         """What the descriptor leads to. Raises OSError (EBADF)."""
@@ -221,20 +286,60 @@ class Process:
         reader, writer = pipe(self.run.changed.notify_all)
         return self.install(reader), self.install(writer)
 
+    # What it uses
+
+    def allocate(self, size: int) -> None:
+        """Use so many bytes of memory more: malloc(3), and written to.
+
+        Where the container's limit leaves no room for them, or the machine has none, the kernel ends the process that uses most
+        (SIGKILL, and the container is told to have been `oom_killed`): mostly this one.
+        """
+        self.call(lambda: self.run.allocate(self, size))
+        self.checkpoint()  # no further, should it be this one
+
+    def free(self, size: int) -> None:
+        """Use so many bytes less. Raises ValueError for more than were allocated."""
+        if size > self.memory:
+            raise ValueError(f"{size} bytes can't be freed: {self.memory} are allocated")
+        if size:
+            self.call(lambda: self.run.allocate(self, -size))
+
+    def keep(self, more: int, size: int) -> int:
+        """A command keeps `more` bytes, which makes `size` in one place; how many count, and are to be freed some day."""
+        if size <= BUFFER:
+            return 0
+        self.allocate(more if size <= MOST else self.run.room)
+        return more
+
+    def sent(self, size: int) -> None:
+        """So many bytes have gone out by the network. Nothing does here, so a program says what would have."""
+        self.call(lambda: self.run.transfer(sent=size))
+
+    def received(self, size: int) -> None:
+        """So many bytes have come by the network."""
+        self.call(lambda: self.run.transfer(received=size))
+
     # Processes
 
-    def fork(self, program: Program, argv: list[str] | None = None, files: Mapping[int, int] | None = None) -> "Process":
+    def fork(
+        self, program: Program, argv: list[str] | None = None, files: Mapping[int, int] | None = None, group: int | None = None
+    ) -> "Process":
         """A child that runs `program`, with this process's descriptors: all, or `files` (the child's number to ours).
 
+        group: the one that it joins instead of this process's; 0 is a new one that it leads.
         Raises OSError (EAGAIN) at the container's limit of processes.
         """
         chosen = {number: number for number in self.files} if files is None else files
-        return self.block(lambda: self.run.fork(self, program, argv or self.argv, chosen))  # type: ignore[return-value]
+        return self.block(lambda: self.run.fork(self, program, argv or self.argv, chosen, group))  # type: ignore[return-value]
 
-    def wait(self, child: "Process", *, interruptible: bool = False) -> Ending:
-        """waitpid(2)."""
-        ending = self.block(lambda: child.ending, interruptible=interruptible)
-        if child in self.children:
+    def wait(self, child: "Process", *, interruptible: bool = False, stops: bool = False) -> Ending:
+        """waitpid(2). stops: one that is stopped is not waited for, and answers the signal that stopped it (WUNTRACED)."""
+
+        def look() -> Ending | None:
+            return child.ending or (Ending(signal=child.stopped) if stops and child.stopped else None)
+
+        ending = self.block(look, interruptible=interruptible)
+        if child.ending and child in self.children:
             self.children.remove(child)
         assert ending is not None
         return ending
@@ -242,9 +347,9 @@ class Process:
     def execute(self, program: Program, argv: list[str], env: Mapping[str, str]) -> int:
         """execve(2): become another program; handlers go, what was ignored stays so."""
         with self.run.changed:
-            self.argv, self.env = argv, dict(env)
+            self.argv, self.env, self.memory = argv, dict(env), 0
             self.handlers = {number: None for number, handler in self.handlers.items() if handler is None}
-        return program(self)
+        return exit_code(program(self))
 
     def sleep(self, seconds: float) -> None:
         """Wait so long, by the container's clock. What is frozen sleeps on, and wakes when its time has come and it is thawed."""
@@ -268,7 +373,10 @@ class Process:
             self.handlers.pop(number, None)
 
     def kill(self, pid: int, number: int) -> None:
-        """kill(2) from inside the container; 0 only asks. -1 is everybody but init and oneself. Raises ProcessLookupError."""
+        """kill(2) from inside the container; 0 only asks. Raises ProcessLookupError.
+
+        pid: 0 is this process's group, -1 everybody but init and oneself, -N the group of that number.
+        """
         self.block(lambda: self.run.kill(self, pid, number))
 
 

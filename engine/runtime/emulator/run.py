@@ -2,9 +2,9 @@
 
     fork ──▶ processes {1: init, 2: …} ──▶ end: leaves the table, its children become init's
                   │                                    │ it was init
-                  │ write                              ▼
-                  ▼                          all others end, then `conclude`, in a thread of its own:
-             log (ctr.log)                   exit record, settled, whoever watches, whoever listens
+                  │ write, read                        ▼
+                  ▼                          all others end, then `conclude`, in init's thread where it came to its end:
+              streams                        exit record, settled, whoever watches, is attached, listens
 
 There is one lock for all that happens in a run, and one condition, `changed`, that every waiting process waits for: the
 big lock of a small kernel.
@@ -18,26 +18,33 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from functools import partial
+from random import Random
 
+from podlink.engine.clock import Clock
 from podlink.engine.runtime import exits
 from podlink.engine.runtime.base import Launch
 from podlink.engine.runtime.emulator import signals
-from podlink.engine.runtime.emulator.channels import Null, Sink
-from podlink.engine.runtime.emulator.clock import Clock
-from podlink.engine.runtime.emulator.process import Ending, Exited, Killed, Process, Program
+from podlink.engine.runtime.emulator.process import Ending, Exited, Killed, Process, Program, exit_code
+from podlink.engine.runtime.emulator.programs import Programs
+from podlink.engine.runtime.emulator.streams import Streams
+from podlink.engine.runtime.emulator.terminal import Terminal
 from podlink.engine.runtime.emulator.tree import Tree, refusal
+from podlink.engine.runtime.emulator.usage import RESIDENT, Usage, room
 from podlink.engine.streams.log import writer
 
 log = logging.getLogger(__name__)
 
 INIT = 1
-LOG = "ctr.log"
+ENDING_A_WAIT = frozenset({signals.HUP, signals.INT, signals.QUIT, signals.TERM})
+"""Signals that end an init which waits to be started: it is runc itself as yet, a program in Go."""
 
 
 class Run:
     """tree: what init sees of files. programs: by path or name. numbers: where the host's process numbers come from.
-    durable: whether the exit record is to outlive a power cut.
+    keep: leaves the exit record where it is looked for; raises OSError.
+    randomness: what its /dev/urandom gives. is_full: whether there is no room to write.
 
     tell: called when the log grew or the exit record is there. ended: called once, in the thread that concluded, when all
     that there is to write is written.
@@ -49,10 +56,12 @@ class Run:
         tree: Tree,
         hostname: str,
         *,
-        programs: Mapping[str, Program],
+        programs: Programs,
         clock: Clock,
         numbers: Iterator[int],
-        durable: bool,
+        keep: Callable[[exits.Exit], None],
+        randomness: Random,
+        is_full: Callable[[], bool],
         tell: Callable[[], None],
         ended: Callable[[], None],
     ) -> None:
@@ -62,27 +71,68 @@ class Run:
         self.programs = programs
         self.clock = clock
         self.tree = tree
+        self.randomness, self.is_full = randomness, is_full
         self.hostname = hostname
         self.uid: int = user.get("uid", 0)
         self.gid: int = user.get("gid", 0)
         self.groups: tuple[int, ...] = tuple(user.get("additionalGids", ()))
         self.umask: int = user.get("umask", 0o022)
         self.limit: int = launch.spec.get("linux", {}).get("resources", {}).get("pids", {}).get("limit", 0)
-        self.changed = threading.Condition()
+        self.changed = clock.condition()
         self.frozen = False
         self.number = 0
         """Of its init, as the host counts; it stays known after the end."""
         self.processes: dict[int, Process] = {}
         self.spent = [0, 0]
         """User and system time of the processes that have ended."""
+        self.usage = Usage()
+        self.room = room(launch.spec)
+        """Bytes of memory."""
+        self.oom_killed = False
+        """Whether any of its processes ended for want of memory."""
         self.at_rest = threading.Event()
         """A process waits for something, or the run is over: what init does at once, it has done."""
         self.settled = threading.Event()
         self.threads: set[threading.Thread] = set()
-        """Those that have not ended: one for each process, then one that concludes."""
-        self._numbers, self._durable, self._tell, self._ended = numbers, durable, tell, ended
+        """Those that have not ended: one for each process, and one that concludes where init was ended by another."""
+        self._numbers, self._keep, self._tell, self._ended = numbers, keep, tell, ended
         self._pids = itertools.count(INIT)
-        self._log = writer(launch.directory / LOG, launch.keeps_log, launch.log_limit)
+        self.waits = False
+        """Whether its init was created and not started yet."""
+        self.streams = Streams(
+            launch,
+            writer(launch.log, launch.directory),
+            clock,
+            self.changed,
+            tell=tell,
+            signal=self.send_to_group,
+            group=INIT,
+            spawn=partial(self._spawn, is_outside=True),
+        )
+
+    @property
+    def terminal(self) -> Terminal | None:
+        return self.streams.terminal
+
+    def create(self, program: Program, argv: list[str], env: Mapping[str, str]) -> Process:
+        """Bring an init to life that waits for `go` before it becomes the program."""
+
+        def wait(process: Process) -> int:
+            process.block(lambda: not self.waits or None)
+            return process.execute(program, argv, env)
+
+        self.waits = True
+        with self.changed:
+            init = self.start(wait, argv, env)
+            init.handlers = dict.fromkeys(ENDING_A_WAIT, _give_up)
+            return init
+
+    def go(self) -> None:
+        """Let an init that waits begin."""
+        with self.changed:
+            self.waits = False
+            self.at_rest.clear()
+            self.changed.notify_all()
 
     def start(self, program: Program, argv: list[str], env: Mapping[str, str]) -> Process:
         """Bring init to life."""
@@ -91,51 +141,54 @@ class Run:
             self.number = init.host_pid
             init.env = dict(env)
             init.directory = self.launch.spec["process"].get("cwd", "/")
-            init.files = {0: Null(), 1: Sink(self._writer("stdout")), 2: Sink(self._writer("stderr"))}
+            init.files = self.streams.files()
             self._begin(init, program)
             return init
 
-    def _writer(self, stream: str) -> Callable[[bytes], None]:
-        def write(data: bytes) -> None:
-            self._log.write(stream, self.clock.now(), data)
-            self._tell()
-
-        return write
-
-    def fork(self, parent: Process, program: Program, argv: list[str], files: Mapping[int, int]) -> Process:
-        """A child of `parent`; the lock is held. Raises OSError (EAGAIN) at the limit."""
+    def fork(
+        self, parent: Process, program: Program, argv: list[str], files: Mapping[int, int], group: int | None = None
+    ) -> Process:
+        """A child of `parent`; the lock is held. group: as of `Process.fork`. Raises OSError (EAGAIN) at the limit."""
         if self.limit > 0 and len(self.processes) >= self.limit:
             raise refusal(errno.EAGAIN, "fork")
         child = Process(self, next(self._pids), next(self._numbers), parent, argv)
         child.files = {number: parent.files[own].acquire() for number, own in files.items() if own in parent.files}
         child.handlers = {number: None for number, handler in parent.handlers.items() if handler is None}
+        if group is not None:
+            child.group = group or child.pid
         parent.children.append(child)
         self._begin(child, program)
         return child
 
     def _begin(self, process: Process, program: Program) -> None:
         self.processes[process.pid] = process
-        name = f"{self.launch.container[:12]}/{process.pid}"
-        self._spawn(name, lambda: self._live(process, program))
+        self._spawn(str(process.pid), lambda: self._live(process, program))
 
-    def _spawn(self, name: str, work: Callable[[], None]) -> None:
-        """A thread that `join` knows of; the lock is held."""
+    def _spawn(self, name: str, work: Callable[[], None], *, is_outside: bool = False) -> None:
+        """A thread that `join` knows of; the lock is held. name: within the run. is_outside: time does not wait for it."""
+        name = f"{self.launch.container[:12]}/{name}"
+        at_work = nullcontext() if is_outside else self.clock.starting(name)
 
         def live() -> None:
-            try:
-                work()
-            finally:
-                with self.changed:
-                    self.threads.discard(thread)
+            with at_work:
+                try:
+                    work()
+                finally:
+                    with self.changed:
+                        self.threads.discard(thread)
 
         thread = threading.Thread(target=live, name=name, daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except BaseException:
+            with at_work:
+                raise
         self.threads.add(thread)
 
     def _live(self, process: Process, program: Program) -> None:
         """The life of a process."""
         try:
-            code = program(process)
+            code = exit_code(program(process))
         except Killed:
             return
         except Exited as exited:
@@ -144,11 +197,18 @@ class Run:
             code = 1
             with suppress(Killed, OSError):
                 process.write(2, traceback.format_exc())
+        rest: list[Callable[[], None]] = []
         with suppress(Killed):
-            process.call(lambda: self.end(process, Ending(code & 0xFF)))
+            process.call(lambda: self.end(process, Ending(code & 0xFF), rest.append))
+        for conclude in rest:
+            conclude()
 
-    def end(self, process: Process, ending: Ending) -> None:
-        """The process has ended; the lock is held. Again is no error."""
+    def end(self, process: Process, ending: Ending, then: Callable[[Callable[[], None]], None] | None = None) -> None:
+        """The process has ended; the lock is held. Again is no error.
+
+        then: is given what remains to be done once the lock is free, where it was init. None: a thread of its own does it, for
+        who ends another's process may hold locks that those who are told of it wait for.
+        """
         if process.ending is not None:
             return
         process.ending = ending
@@ -158,7 +218,8 @@ class Run:
         self.processes.pop(process.pid)
         self.spent = [self.spent[0] + process.user_time, self.spent[1] + process.system_time]
         if process.pid == INIT:
-            self._end_all(ending)
+            exit = self._end_all(ending)
+            (then or partial(self._spawn, "end"))(partial(self._conclude, exit))
         else:
             self._orphan(process)
         self.changed.notify_all()
@@ -170,28 +231,57 @@ class Run:
         if process.parent and process.parent.ending is None:
             self.send(process.parent, signals.CHLD)
 
-    def _end_all(self, ending: Ending) -> None:
+    def _end_all(self, ending: Ending) -> exits.Exit:
         """A PID namespace ends with its init: pid_namespaces(7)."""
         self.at_rest.set()
         for other in list(self.processes.values()):
             other.parent = None
             other.children = []
             self.end(other, Ending(signal=signals.KILL))
-        exit = exits.Exit(number=self.launch.number, code=ending.status, at=self.clock.now(), error=self._log.trouble)
-        name = f"{self.launch.container[:12]}/end"
-        self._spawn(name, lambda: self._conclude(exit))
+        return exits.Exit(
+            number=self.launch.number,
+            code=ending.status,
+            at=self.clock.now(),
+            oom_killed=self.oom_killed,
+            error=self.streams.trouble,
+        )
 
     def _conclude(self, exit: exits.Exit) -> None:
-        """In a thread of its own, for who ended init may hold locks that those who are told of it wait for."""
-        self._log.close()
+        """All that there is to do after the end; the lock is not held."""
+        self.streams.close()
         self.tree.close()
         try:
-            exits.write(self.launch.directory, exit, durable=self._durable)
+            self._keep(exit)
         except OSError as trouble:
             log.warning("container %s: its exit record is not written: %s", self.launch.container[:12], trouble)
         self.settled.set()
         self._tell()
+        self.streams.part()
         self._ended()
+
+    # What is used
+
+    @property
+    def memory(self) -> int:
+        """Bytes in use; the lock is held."""
+        return sum(RESIDENT + each.memory for each in self.processes.values())
+
+    def allocate(self, process: Process, size: int) -> None:
+        """The process uses so much more: the lock is held."""
+        process.memory += size
+        while size > 0 and process.ending is None and self.memory > self.room:
+            self.run_out_of_memory()
+
+    def run_out_of_memory(self) -> None:
+        """The kernel's killer comes: the lock is held. The process that uses most ends, of several the youngest."""
+        if self.processes:
+            self.oom_killed = True
+            self.end(max(self.processes.values(), key=lambda each: (each.memory, each.pid)), Ending(signal=signals.KILL))
+
+    def transfer(self, *, sent: int = 0, received: int = 0) -> None:
+        """So much went through the network: the lock is held."""
+        self.usage.sent += sent
+        self.usage.received += received
 
     # Signals
 
@@ -200,7 +290,13 @@ class Run:
         if process.ending is not None:
             return
         if number == signals.CONT or number == signals.KILL:
-            process.stopped = False
+            process.stopped = 0
+            held, process.held = process.held, []
+            for each in held:
+                self.send(process, each)
+        if process.stopped:
+            process.held += [number] if number not in process.held else []
+            return
         handled = number in process.handlers and number not in signals.UNCATCHABLE
         if handled:
             if process.handlers[number] is not None and number not in process.pending:
@@ -214,9 +310,21 @@ class Run:
     def _default(self, process: Process, number: int) -> None:
         """What a signal without a handler does. A frozen process comes to it when it is thawed; SIGKILL does not wait."""
         if number in signals.STOPPING:
-            process.stopped = True
+            if number == signals.STOP or not self.is_orphaned(process.group):
+                process.stopped = number
         elif number not in signals.HARMLESS:
             self.end(process, Ending(signal=number))
+
+    def is_orphaned(self, group: int) -> bool:
+        """Whether nobody is there who could let the group go on: a terminal stops none such (POSIX, XBD 3.264)."""
+        members = (each for each in self.processes.values() if each.group == group)
+        return not any(each.parent and each.parent.group != group for each in members)
+
+    def send_to_group(self, group: int, number: int) -> None:
+        """A signal for every process of a group: the lock is held."""
+        for each in list(self.processes.values()):
+            if each.group == group:
+                self.send(each, number)
 
     def send_from_outside(self, number: int) -> None:
         """A signal to init from the host: also there it gets what it has a handler for, but SIGKILL and SIGSTOP always work."""
@@ -231,9 +339,11 @@ class Run:
         """kill(2) of a process of this run; the lock is held."""
         if pid == -1:
             targets = [each for each in self.processes.values() if each.pid != INIT and each is not sender]
-        elif abs(pid) in self.processes:
-            targets = [self.processes[abs(pid)]]
+        elif pid > 0:
+            targets = [self.processes[pid]] if pid in self.processes else []
         else:
+            targets = [each for each in self.processes.values() if each.group == (-pid or sender.group)]
+        if not targets and pid != -1:
             raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), str(pid))
         for target in targets:
             if number:
@@ -257,10 +367,6 @@ class Run:
         """The first process, while it lives; the run does as long."""
         return self.processes.get(INIT)
 
-    def discard(self) -> None:
-        """The start came to nothing: no log is left of it either."""
-        self._log.discard()
-
     def join(self, seconds: float) -> list[str]:
         """Wait until every thread of a run that was killed has ended; the names of those that have not in time."""
         deadline = time.monotonic() + seconds
@@ -273,3 +379,8 @@ class Run:
     def _others(self) -> list[threading.Thread]:
         with self.changed:
             return [thread for thread in self.threads if thread is not threading.current_thread()]
+
+
+def _give_up(number: int) -> None:
+    """What a program in Go does about a signal that it did not ask for, and that as an init it can't die of."""
+    raise Exited(2)

@@ -11,32 +11,35 @@ is nobody else to clean up after it, so `Launch.cleanup` is never needed.
 
 import itertools
 import logging
-import platform
 import posixpath
+import random
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from podlink.engine.errors import EngineUnavailable, InvalidState, NotHonoured, RuntimeFailed
+from podlink.engine.clock import REAL, Clock
+from podlink.engine.errors import EngineUnavailable, InvalidState, RuntimeFailed
 from podlink.engine.runtime import exits
-from podlink.engine.runtime.base import Launch, Process, ProcessInfo, Sockets, Wakeup
+from podlink.engine.runtime.base import Accounts, Given, Launch, Process, ProcessInfo, Sockets, Wakeup
 from podlink.engine.runtime.emulator import figures, programs, signals
-from podlink.engine.runtime.emulator.clock import Clock, RealClock
+from podlink.engine.runtime.emulator.machine import HOSTNAME
 from podlink.engine.runtime.emulator.mounts import SHARED_MEMORY, Blanks, mount_all
 from podlink.engine.runtime.emulator.process import Process as Emulated
 from podlink.engine.runtime.emulator.process import Program
 from podlink.engine.runtime.emulator.ps import ps
 from podlink.engine.runtime.emulator.run import Run
-from podlink.engine.runtime.emulator.tree import Tree
+from podlink.engine.runtime.emulator.tree import Tree, Ways
 from podlink.engine.runtime.emulator.userland.table import PROGRAMS
+from podlink.engine.runtime.emulator.users import home
 from podlink.engine.runtime.emulator.watchers import Watchers
 from podlink.engine.runtime.exits import Exit
 from podlink.engine.runtime.monitor import records
-from podlink.engine.stats.sample import Sample
+from podlink.engine.stats.sample import Sample, Spent
+from podlink.engine.streams.attachment import Attachment
 
 log = logging.getLogger(__name__)
 
@@ -48,41 +51,61 @@ TICKS = 100
 HEAD_START = 0.1
 """Seconds for init to come to its first rest before `run` answers. A real one has that lead too, over an engine that has
 syncing to do; without it a signal right after the start would come before the trap for it, or not, as threads happen to run."""
+Beginning = Callable[[Run, Program, list[str], Mapping[str, str]], Emulated]
+"""`Run.start` or `Run.create`."""
 PATIENCE = 15.0
 """Seconds for a run that has ended to write its exit record, and for the threads of one that was killed to end."""
+
+
+class Files(Protocol):
+    """Where root file systems come from, if containers share them until they write: `storage/shared.py`."""
+
+    def shares(self, rootfs: Path) -> bool:
+        """Whether a root file system is others' too, and so is never to be written to."""
+        ...
+
+    def claim(self, container: str) -> Path:
+        """A root file system for this container alone."""
+        ...
 
 
 class EmulatorRuntime:
     """clock: whatever sleeps or is dated asks it. more: programs by base name or absolute path, beside those of busybox.
 
-    claim: gives a container, by its ID, a root file system that it may write to, where the one that it starts with is others'
-    too. durable: whether exit records are to outlive a power cut.
+    files: None is one for each container. durable: whether exit records are to outlive this object. chooser: where randomness
+    comes from; None is the system.
     """
 
     name = "emulator"
-    attaches = False
 
     def __init__(
         self,
-        clock: Clock | None = None,
+        clock: Clock = REAL,
         more: Mapping[str, Program] | None = None,
         *,
-        claim: Callable[[str], Path] | None = None,
+        files: Files | None = None,
         durable: bool = True,
+        chooser: random.Random | None = None,
     ) -> None:
-        self._clock = clock or RealClock()
-        self._claim, self._durable = claim, durable
+        self._clock = clock
+        self._files, self._durable = files, durable
+        self._ways: dict[Path, Ways] = {}
+        """In each root file system that is shared."""
+        self._chooser = chooser or random.SystemRandom()
         self._blanks = Blanks()
-        self.programs: dict[str, Program] = {**PROGRAMS, **(more or {})}
-        """By base name or absolute path. What is put here stands for the file, whether or not an image has it."""
-        self._boot = str(uuid.uuid4())
+        self.programs = programs.Programs({**PROGRAMS, **(more or {})})
+        self.is_full = False
+        """Whether the emulated disk has no room left."""
+        self._boot = str(uuid.UUID(int=self._chooser.getrandbits(128), version=4))
         self._numbers = itertools.count(FIRST)
         self._lock = threading.Lock()
         """Taken before a run's own; never by a thread that holds a run's."""
         self._runs: dict[str, Run] = {}
         self._started: list[Run] = []
         """Runs whose threads may not have ended yet, deleted ones too."""
-        self._watchers = Watchers()
+        self._exits: dict[Path, Exit] = {}
+        """By the container's directory, where no file has to keep them."""
+        self._watchers = Watchers(clock)
         self._cleanup: Callable[[str], None] | None = None
         self._closed = False
 
@@ -91,47 +114,78 @@ class EmulatorRuntime:
 
     # A run, from its start to its end
 
-    def create(self, launch: Launch) -> Process:
-        raise _no_sockets()
+    def take_room(self, directory: Path) -> None:
+        if self._durable:
+            exits.take_room(directory)
 
-    def start(self, container: str) -> None:
-        raise _no_sockets()
-
-    def waits(self, container: str) -> bool:
-        return False
-
-    def sockets(self, container: str) -> Sockets:
-        raise _no_sockets()
+    def forget_run(self, directory: Path) -> None:
+        exits.forget(directory) if self._durable else self._exits.pop(directory, None)
 
     def run(self, launch: Launch) -> Process:
+        run, init = self._begin(launch, Run.start)
+        run.at_rest.wait(HEAD_START)
+        return self._identity(init)
+
+    def create(self, launch: Launch) -> Process:
+        return self._identity(self._begin(launch, Run.create)[1])
+
+    def start(self, container: str) -> None:
+        run = self._live(container, "start")
+        run.go()
+        run.at_rest.wait(HEAD_START)
+
+    def waits(self, container: str) -> bool:
+        run = self._runs.get(container)
+        return run is not None and run.waits
+
+    def sockets(self, container: str) -> Sockets:
+        return self._live(container, "attach to").streams.sockets()
+
+    def attach(self, container: str) -> Attachment:
+        return self._live(container, "attach to").streams.sit()
+
+    def _live(self, container: str, verb: str) -> Run:
+        run = self._runs.get(container)
+        if run is None or run.init is None:
+            raise InvalidState(f"cannot {verb} container {container[:12]}: it does not run")
+        return run
+
+    def _begin(self, launch: Launch, how: Beginning) -> tuple[Run, Emulated]:
+        """A run with its init."""
         self._require_open()
         if launch.container in self._runs:
             self.delete(launch.container)
         if launch.pid_file:
             with _refusals(f"conmon_pidfile: {launch.pid_file} can't be written"):
                 records.write_pid(Path(launch.pid_file))
-        claim = partial(self._claim, launch.container) if self._claim else None
-        tree = Tree(launch.rootfs, bool(launch.spec["root"].get("readonly")), claim)
+        tree = self._tree(launch)
         try:
             settings = launch.spec["process"]
             env = dict(entry.partition("=")[::2] for entry in settings.get("env", ()))
             with _refusals("the root file system can't be made ready"):
                 mount_all(tree, launch.spec, self._blanks)
                 tree.make_directories(settings.get("cwd", "/"))
-            loaded = self._load(tree, settings.get("cwd", "/"), settings["args"], env.get("PATH", ""))
-            run, init = self._start(launch, tree, loaded, env)
+            if not env.get("HOME"):
+                env["HOME"] = home(tree, settings.get("user", {}).get("uid", 0))
+            loaded = self._load(launch.image, tree, settings.get("cwd", "/"), settings["args"], env.get("PATH", ""))
+            return self._start(launch, tree, loaded, env, how)
         except BaseException:
             tree.close()
             raise
-        run.at_rest.wait(HEAD_START)
-        return self._identity(init)
 
-    def _load(self, tree: Tree, directory: str, argv: list[str], path: str) -> programs.Loaded:
+    def _tree(self, launch: Launch) -> Tree:
+        readonly = bool(launch.spec["root"].get("readonly"))
+        if not (self._files and self._files.shares(launch.rootfs)):
+            return Tree(launch.rootfs, readonly)
+        ways = self._ways.setdefault(launch.rootfs, Ways(launch.rootfs))
+        return Tree(launch.rootfs, readonly, partial(self._files.claim, launch.container), ways)
+
+    def _load(self, image: str, tree: Tree, directory: str, argv: list[str], path: str) -> programs.Loaded:
         """What is to be run. Raises RuntimeFailed in runc's words for what runc finds out before there is a container."""
-        if given := self._given(directory, argv[0], path):
+        if given := self.programs.of_image(image):
             return programs.Loaded(given, argv)
         try:
-            found = programs.find(tree, directory, argv[0], path)
+            found = programs.find(self.programs, tree, directory, argv[0], path)
         except programs.Missing as missing:
             raise RuntimeFailed(str(missing)) from None
         try:
@@ -139,13 +193,9 @@ class EmulatorRuntime:
         except OSError as error:
             return programs.Loaded(programs.broken(argv[0], error), argv)
 
-    def _given(self, directory: str, name: str, path: str) -> Program | None:
-        """The program that was registered under the absolute path that a command means."""
-        folders = [directory] if "/" in name else path.split(":")
-        places = (posixpath.normpath(posixpath.join("/", folder, name)) for folder in folders)
-        return next((self.programs[place] for place in places if place in self.programs), None)
-
-    def _start(self, launch: Launch, tree: Tree, loaded: programs.Loaded, env: Mapping[str, str]) -> tuple[Run, Emulated]:
+    def _start(
+        self, launch: Launch, tree: Tree, loaded: programs.Loaded, env: Mapping[str, str], how: Beginning
+    ) -> tuple[Run, Emulated]:
         with self._lock, _refusals("the log can't be opened"):
             self._require_open()
             run = Run(
@@ -155,14 +205,16 @@ class EmulatorRuntime:
                 programs=self.programs,
                 clock=self._clock,
                 numbers=self._numbers,
-                durable=self._durable,
+                keep=partial(exits.write if self._durable else self._exits.__setitem__, launch.directory),
+                is_full=lambda: self.is_full,
+                randomness=random.Random(self._chooser.getrandbits(64)),
                 tell=lambda: self._watchers.tell(launch.directory),
                 ended=lambda: self._ask_for_cleanup(launch.container),
             )
             try:
-                init = run.start(loaded.program, loaded.argv, env)
+                init = how(run, loaded.program, loaded.argv, env)
             except BaseException:
-                run.discard()
+                run.streams.discard()
                 raise
             self._runs[launch.container] = run
             self._started = [*(each for each in self._started if each.threads), run]
@@ -176,7 +228,7 @@ class EmulatorRuntime:
         """Its own, or that of whose UTS namespace it shares: another container's or the host's."""
         joined = figures.listed(spec).get("uts", "")
         owner = figures.owner(joined, self._run_by_number)
-        return spec.get("hostname") or (owner.hostname if owner else platform.node())
+        return spec.get("hostname") or (owner.hostname if owner else HOSTNAME)
 
     def _ask_for_cleanup(self, container: str) -> None:
         if cleanup := self._cleanup:
@@ -195,7 +247,7 @@ class EmulatorRuntime:
         return self._run_of(process) is not None
 
     def exit_of(self, directory: Path) -> Exit | None:
-        return exits.read(directory)
+        return exits.read(directory) if self._durable else self._exits.get(directory)
 
     def settled(self, container: str) -> bool:
         run = self._runs.get(container)
@@ -245,16 +297,30 @@ class EmulatorRuntime:
         if run := self._runs.get(container):
             run.freeze(False)
 
+    def given(self, container: str) -> Given | None:
+        run = self._runs.get(container)
+        return Given.of(run.launch.spec) if run else None
+
+    def run_out_of_memory(self, container: str) -> None:
+        """End the process of it that uses most, as the kernel does. Raises InvalidState where it does not run."""
+        run = self._live(container, "kill anything of")
+        with run.changed:
+            run.run_out_of_memory()
+
     def processes(self, container: str) -> list[ProcessInfo]:
         run = self._runs.get(container)
         return figures.processes(run) if run else []
 
-    def ps(self, container: str, options: Sequence[str]) -> list[str]:
-        return ps(self.processes(container), options, self._clock.now() / 1e9)
+    def ps(self, container: str, options: Sequence[str], accounts: Accounts) -> list[str]:
+        return ps(self.processes(container), options, self._clock.now() / 1e9, accounts)
 
     def sample(self, container: str, process: Process) -> Sample:
         run = self._runs.get(container)
         return figures.sample(run) if run else Sample(at=self._clock.now())
+
+    def spent(self, container: str) -> Spent:
+        run = self._runs.get(container)
+        return Spent(self._clock.now(), sum(figures.spent(run)) if run else 0)
 
     def namespaces(self, process: Process) -> dict[str, str]:
         run = self._run_of(process)
@@ -278,10 +344,11 @@ class EmulatorRuntime:
 
     # Across runs
 
-    def watch(self, directory: Path) -> AbstractContextManager[Wakeup]:
-        return self._watchers.watch(directory)
+    def watch(self, directory: Path, wakeup: Wakeup | None = None) -> AbstractContextManager[Wakeup]:
+        return self._watchers.watch(directory, wakeup)
 
     def forget(self, container: str, directory: Path) -> None:
+        self._exits.pop(directory, None)
         self._watchers.tell(directory)
 
     def listen(self, cleanup: Callable[[str], None]) -> None:
@@ -313,7 +380,3 @@ def _refusals(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise RuntimeFailed(f"{what}: {error.filename}: {(error.strerror or str(error)).lower()}") from error
-
-
-def _no_sockets() -> NotHonoured:
-    return NotHonoured("attach", "the emulator has no sockets for it; choose runc, or read the logs")

@@ -1,18 +1,13 @@
-"""Signals by the numbers that Linux gives them on x86 and ARM, whatever the system below: signal(7)."""
+"""Signals as emulated processes know them: which can be caught, which stop, and what a shell says of them. signal(7)"""
 
-WORDS = (
-    "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT "
-    "CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH POLL PWR SYS"
-).split()
-NUMBERS = {word: number for number, word in enumerate(WORDS, start=1)}
-LAST = 64
+from podlink.engine.linux.signals import LAST, NUMBERS, WORDS
 
-INT, QUIT, KILL, PIPE, TERM, CHLD, CONT, STOP = (
-    NUMBERS[word] for word in ("INT", "QUIT", "KILL", "PIPE", "TERM", "CHLD", "CONT", "STOP")
+HUP, INT, QUIT, KILL, PIPE, TERM, CHLD, CONT, STOP, TSTP, TTIN, TTOU, WINCH = (
+    NUMBERS[word] for word in "HUP INT QUIT KILL PIPE TERM CHLD CONT STOP TSTP TTIN TTOU WINCH".split()
 )
 UNCATCHABLE = frozenset({KILL, STOP})
-STOPPING = frozenset(NUMBERS[word] for word in ("STOP", "TSTP", "TTIN", "TTOU"))
-HARMLESS = frozenset(NUMBERS[word] for word in ("CHLD", "CONT", "URG", "WINCH"))
+STOPPING = frozenset({STOP, TSTP, TTIN, TTOU})
+HARMLESS = frozenset({CHLD, CONT, WINCH, NUMBERS["URG"]})
 """What a process without a handler does not notice."""
 
 DESCRIPTIONS = {
@@ -29,6 +24,10 @@ DESCRIPTIONS = {
     "USR2": "User defined signal 2",
     "ALRM": "Alarm clock",
     "TERM": "Terminated",
+    "STOP": "Stopped (signal)",
+    "TSTP": "Stopped",
+    "TTIN": "Stopped (tty input)",
+    "TTOU": "Stopped (tty output)",
 }
 
 
@@ -45,5 +44,5 @@ def name_of(number: int) -> str:
 
 
 def description_of(number: int) -> str:
-    """What a shell says of a child that the signal ended, as strsignal(3)."""
+    """What a shell says of a child that the signal ended or stopped, as strsignal(3)."""
     return DESCRIPTIONS.get(name_of(number), f"Signal {number}")

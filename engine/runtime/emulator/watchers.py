@@ -6,20 +6,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from podlink.engine.clock import Clock
 from podlink.engine.runtime.base import Wakeup
 
 
 class Watchers:
-    """A lock of its own, the last one to be taken: a process tells of its output while it holds its run's."""
+    """A lock of its own, the last one to be taken: a process tells of its output while it holds its run's.
 
-    def __init__(self) -> None:
+    clock: of those who wait.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._waiting: dict[Path, list[Wakeup]] = {}
 
     @contextmanager
-    def watch(self, directory: Path) -> Iterator[Wakeup]:
+    def watch(self, directory: Path, wakeup: Wakeup | None = None) -> Iterator[Wakeup]:
         """Raises FileNotFoundError where the directory is not there: looked at last, so that no removal falls between."""
-        wakeup = Wakeup()
+        wakeup = wakeup or Wakeup(self._clock)
         with self._lock:
             self._waiting.setdefault(directory, []).append(wakeup)
         try:

@@ -14,6 +14,7 @@ from podlink.engine.runtime import exits
 from podlink.engine.runtime.monitor import records
 from podlink.engine.runtime.monitor.pump import Pump
 from podlink.engine.runtime.monitor.start import ENVIRONMENT, RESET
+from podlink.engine.runtime.record import Damaged
 
 DRAINING = 2.0
 """Seconds for a writer outside the container that has its pipe and does not stop writing."""
@@ -45,7 +46,10 @@ def see_to_cleanup(bundle: Path, orders: records.Orders) -> None:
 
 def is_current(bundle: Path, orders: records.Orders) -> bool:
     """Whether the run directory is still this run's: else somebody who saw the exit record has cleaned up already."""
-    now = records.read_orders(bundle)
+    try:
+        now = records.read_orders(bundle)
+    except Damaged:
+        return True  # nobody has cleaned up: there would be nothing to be read
     return now is not None and now.number == orders.number
 
 

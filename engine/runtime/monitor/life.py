@@ -12,7 +12,7 @@ from podlink.engine.runtime.monitor import finish, records
 from podlink.engine.runtime.monitor.children import Children
 from podlink.engine.runtime.monitor.pump import Pump
 from podlink.engine.runtime.monitor.start import StartFailed, start
-from podlink.engine.streams.log import writer
+from podlink.engine.streams.log import Keeping, Log, writer
 
 DEAF = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 """What a host that shuts down sends to everybody. The container gets it too, and somebody has to see how it ends."""
@@ -68,7 +68,7 @@ def _begin(bundle: Path) -> tuple[records.Orders, Pump, Children, records.Starte
     process.become_subreaper()
     children = Children()
     directory = Path(orders.directory)
-    log = writer(directory / records.LOG, orders.keeps_log, orders.log_limit)
+    log = _open_log(orders.log, directory)
     (stdout, stdout_end), (stderr, stderr_end) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
     pump = Pump(log, (stdout, stderr), bundle)
     try:
@@ -79,6 +79,14 @@ def _begin(bundle: Path) -> tuple[records.Orders, Pump, Children, records.Starte
     pump.open_log()
     os.utime(directory)  # wakes those who watch the directory: there is somebody to watch now
     return orders, pump, children, started
+
+
+def _open_log(keeping: Keeping, directory: Path) -> Log:
+    try:
+        return writer(keeping, directory)
+    except OSError as error:
+        place = error.filename or keeping.path or directory
+        raise StartFailed(f"the log can't be opened: {place}: {(error.strerror or str(error)).lower()}") from error
 
 
 def _tell_pid(path: Path) -> None:

@@ -4,6 +4,7 @@ Until runc has left it is not sure whose words these are: when a start fails the
 So they are held back until `open_log`, at most HELD bytes; a container that writes more than that waits for a moment.
 """
 
+import math
 import os
 import select
 import time
@@ -12,7 +13,8 @@ from pathlib import Path
 
 from podlink.engine.runtime.monitor.stdio import Stdin
 from podlink.engine.streams.attach import Attach
-from podlink.engine.streams.log import STREAMS, NoLog, Writer
+from podlink.engine.streams.lines import STREAMS
+from podlink.engine.streams.log import Log
 
 CHUNK = 64 * 1024
 """Bytes: what a pipe holds."""
@@ -22,7 +24,7 @@ HELD = 1024 * 1024
 class Pump:
     """pipes: the reading ends of stdout and stderr, in this order. Closed at their end. folder: of the attach sockets."""
 
-    def __init__(self, log: Writer | NoLog, pipes: Sequence[int], folder: Path) -> None:
+    def __init__(self, log: Log, pipes: Sequence[int], folder: Path) -> None:
         self._log = log
         self._pipes: dict[int, str] = {}
         self._held: list[tuple[str, int, bytes]] | None = []
@@ -38,14 +40,16 @@ class Pump:
 
     def wait(self, *others: int, seconds: float | None = None) -> None:
         """Sleep until one of the others is readable, moving what comes meanwhile. seconds: None is for ever."""
-        deadline = None if seconds is None else time.monotonic() + seconds
+        deadline = math.inf if seconds is None else time.monotonic() + seconds
         while True:
-            left = None if deadline is None else max(deadline - time.monotonic(), 0) * 1000
-            ready = self._poll(dict.fromkeys(others, select.POLLIN) | dict.fromkeys(self._wanted(), select.POLLIN), left)
+            pause = self._log.waits()  # while readers of the log catch up, the container writes into its pipes and no further
+            left = min(deadline - time.monotonic(), pause or math.inf)
+            pipes = [] if pause else self._wanted()
+            ready = self._poll(dict.fromkeys((*others, *pipes), select.POLLIN), None if left == math.inf else max(left, 0) * 1000)
             for pipe in ready:
                 if pipe in self._pipes:
                     self._move(pipe)
-            if not ready or any(descriptor in others for descriptor in ready):
+            if any(descriptor in others for descriptor in ready) or time.monotonic() >= deadline:
                 return
 
     def _poll(self, more: dict[int, int], milliseconds: float | None) -> list[int]:
@@ -94,14 +98,7 @@ class Pump:
 
     def part(self, seconds: float) -> None:
         """Give clients so long to read what waits for them, then disconnect everybody."""
-        deadline = time.monotonic() + seconds
-        while self._attach.waits and (left := deadline - time.monotonic()) > 0:
-            poll = select.poll()
-            for descriptor, events in self._attach.interests().items():
-                poll.register(descriptor, events)
-            for descriptor, events in poll.poll(left * 1000):
-                self._attach.ready(descriptor, events)
-        self._attach.close()
+        self._attach.part(seconds)
 
     def held_text(self) -> str:
         """What was held back, where it turns out to be runc's."""

@@ -14,16 +14,22 @@ The lock is taken by the engine and handed to the monitor with its descriptor, s
 under way and nobody holds it. While it is held, an exit record may still come; once it is free, none will.
 """
 
+import errno
 import json
 import os
-from dataclasses import asdict, dataclass
+import stat
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from podlink.engine.runtime import record
+from podlink.engine.streams.log import Keeping
+
 ORDERS, LOCK, RUNC_LOG, PID_FILE, STARTED = "orders.json", "monitor.lock", "runc.log", "init.pid", "process.json"
 SHM = "shm"
-LOG = "ctr.log"
 SOCKET = "engine.sock"
+LONGEST_PID = 16
+"""Bytes of a file with a PID, whoever wrote it; the highest has seven digits (PID_MAX_LIMIT, proc(5))."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +37,7 @@ class Orders:
     """number: of the start. runc: argv. directory: for the log and the exit record. runroot: where `engine.sock` is, if any.
 
     cleanup: argv of what undoes the run's traces on the host where no engine listens.
-    pid_file: where the monitor leaves its PID; empty is nowhere. tty, interactive: what init's stdin is (streams.py).
+    pid_file: where the monitor leaves its PID; empty is nowhere. tty, interactive: what init's stdin is (stdio.py).
     """
 
     container: str
@@ -44,8 +50,7 @@ class Orders:
     pid_file: str = ""
     tty: bool = False
     interactive: bool = False
-    keeps_log: bool = True
-    log_limit: int = 0
+    log: Keeping = field(default_factory=Keeping)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +71,8 @@ def write_orders(bundle: Path, orders: Orders) -> None:
 
 
 def read_orders(bundle: Path) -> Orders | None:
-    """The orders; None where there are none."""
-    values = _read(bundle / ORDERS)
-    return None if values is None else Orders(**values)
+    """The orders; None where there are none. Raises Damaged."""
+    return record.read(Orders, bundle / ORDERS)
 
 
 def write_started(bundle: Path, started: Started) -> None:
@@ -77,14 +81,29 @@ def write_started(bundle: Path, started: Started) -> None:
 
 
 def read_started(bundle: Path) -> Started | None:
-    """Who runs, or ran; None where no init was ever seen."""
-    values = _read(bundle / STARTED)
-    return None if values is None else Started(**values)
+    """Who runs, or ran; None where no init was ever seen. Raises Damaged."""
+    return record.read(Started, bundle / STARTED)
 
 
 def write_pid(path: Path) -> None:
-    """Leave the PID of this process, for whoever asked to be told. It stays when the process ends. Raises OSError."""
+    """Leave the PID of this process, for whoever asked to be told. It stays when the process ends.
+
+    Raises OSError, and FileExistsError where there is something else than a PID: whoever mistook the path keeps what is there.
+    """
+    if not _is_free_for_pid(path):
+        raise FileExistsError(errno.EEXIST, "what is there is no PID; move it away, or choose another place", str(path))
     _put(path, str(os.getpid()))
+
+
+def _is_free_for_pid(path: Path) -> bool:
+    """Whether there is nothing, an empty file, or the PID of an earlier run."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return True
+    if not stat.S_ISREG(status.st_mode) or status.st_size > LONGEST_PID:
+        return False
+    return status.st_size == 0 or path.read_bytes().strip().isdigit()
 
 
 def _replace(path: Path, values: dict[str, Any]) -> None:
@@ -100,11 +119,3 @@ def _put(path: Path, text: str) -> None:
     except OSError:
         draft.unlink(missing_ok=True)
         raise
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        values: dict[str, Any] = json.loads(path.read_text())
-        return values
-    except (FileNotFoundError, NotADirectoryError):
-        return None

@@ -8,6 +8,7 @@ holds nothing that matters: monitors are no children of its own, but of whoever 
 
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
@@ -39,6 +40,8 @@ def _settle_in(cgroup: str) -> None:
     cgroups.join(cgroup, os.getpid())
     os.chdir("/")
     os.umask(0o022)  # runc makes mount points under the umask that it finds
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two of a monitor's for each published port
     for number in RESET - {signal.SIGPIPE}:  # SIGCHLD above all: where it is ignored, nobody gets an exit status
         signal.signal(number, signal.SIG_DFL)
 

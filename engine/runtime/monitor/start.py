@@ -21,7 +21,8 @@ ENVIRONMENT = {"PATH": SEARCH_PATH}
 RESET = set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
 """An ignored signal stays ignored across exec(2), right into the container: give it all of them as they are by default."""
 PREFIXES = re.compile(
-    r"^(runc run failed: |unable to start container process: |container_linux\.go:\d+: |starting container process caused: )+"
+    r"^(runc (run|create) failed: |unable to start container process: "
+    r"|container_linux\.go:\d+: |starting container process caused: )+"
 )
 
 

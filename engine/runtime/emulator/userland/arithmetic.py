@@ -3,7 +3,10 @@
 import re
 from collections.abc import Callable, MutableMapping
 
-TOKEN = re.compile(r"\s*(0[xX][0-9a-fA-F]+|\d+|[A-Za-z_]\w*|<<=|>>=|[-+*/%&|^]=|<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%()<>=!~&|^?:,])")
+NUMBER, NAME = r"0[xX][0-9a-fA-F]+|\d+", r"[A-Za-z_]\w*"
+LONG_OPERATOR = r"<<=|>>=|[-+*/%&|^]=|<<|>>|<=|>=|==|!=|&&|\|\||\*\*|\+\+|--"
+TOKEN = re.compile(rf"\s*({NUMBER}|{NAME}|{LONG_OPERATOR}|[-+*/%()<>=!~&|^?:,])")
+STEPS = {"++": 1, "--": -1}
 BINARY: dict[str, tuple[int, Callable[[int, int], int]]] = {
     "||": (1, lambda a, b: int(bool(a or b))),
     "&&": (2, lambda a, b: int(bool(a and b))),
@@ -23,6 +26,7 @@ BINARY: dict[str, tuple[int, Callable[[int, int], int]]] = {
     "*": (10, lambda a, b: a * b),
     "/": (10, lambda a, b: _quotient(a, b)),
     "%": (10, lambda a, b: a - b * _quotient(a, b)),
+    "**": (11, lambda a, b: _power(a, b)),
 }
 ASSIGNMENTS = {operator + "=": operator for operator in ("+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>")}
 UNARY: dict[str, Callable[[int], int]] = {"-": lambda a: -a, "+": lambda a: a, "!": lambda a: int(not a), "~": lambda a: ~a}
@@ -46,6 +50,12 @@ def _quotient(a: int, b: int) -> int:
     if b == 0:
         raise ArithmeticFault("divide by zero")
     return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
+
+
+def _power(a: int, b: int) -> int:
+    if b < 0:
+        raise ArithmeticFault("exponent less than 0")
+    return pow(a, b, 2**64)
 
 
 def _wrapped(value: int) -> int:
@@ -119,6 +129,12 @@ class _Evaluator:
 
     def unary(self) -> int:
         token = self.peek()
+        if token in STEPS and self.peek(2).isidentifier():
+            self.tokens.pop()
+            return self.step(self.tokens.pop(), STEPS[token])
+        if token in STEPS:  # two signs
+            self.tokens[-1:] = [token[0], token[0]]
+            token = token[0]
         if token in UNARY and token:
             self.tokens.pop()
             return _wrapped(UNARY[token](self.unary()))
@@ -130,7 +146,17 @@ class _Evaluator:
         if not token or not (token[0].isalnum() or token[0] == "_"):
             raise ArithmeticFault("arithmetic syntax error")
         self.tokens.pop()
+        if token.isidentifier() and self.peek() in STEPS:
+            change = STEPS[self.tokens.pop()]
+            return _wrapped(self.step(token, change) - change)
         return self.number(token)
+
+    def step(self, name: str, change: int) -> int:
+        """`++name` and its like: the new value."""
+        value = _wrapped(self.number(name) + change)
+        if self.live:
+            self.variables[name] = str(value)
+        return value
 
     def number(self, token: str) -> int:
         """A constant, or a variable's value; one that is not set counts as 0."""

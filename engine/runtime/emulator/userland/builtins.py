@@ -1,42 +1,41 @@
-"""The commands that are part of the shell, for they change it. Each gets the shell and its arguments, and answers a status."""
+"""The commands that are part of the shell, for they change it. Each gets the shell and its arguments, and answers a status.
+
+Those that set what it knows: `variables.py`.
+"""
 
 import errno
 import os
 import re
 import stat
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from podlink.engine.runtime.emulator import programs, signals
-from podlink.engine.runtime.emulator.process import Exited, Interrupted, Process, Program
+from podlink.engine.runtime.emulator.process import Exited, Interrupted, Process, Program, exit_code
 from podlink.engine.runtime.emulator.tree import refusal
 from podlink.engine.runtime.emulator.userland import children, conditions, files, printing, system
 from podlink.engine.runtime.emulator.userland.control import Leave, Return, ShellFault
 from podlink.engine.runtime.emulator.userland.parser import parse
 from podlink.engine.runtime.emulator.userland.ulimit import ulimit
+from podlink.engine.runtime.emulator.userland.variables import (
+    Builtin,
+    export,
+    fail,
+    getopts,
+    let,
+    local,
+    number,
+    quoted,
+    read,
+    set_,
+    shift,
+    unset,
+)
 
 if TYPE_CHECKING:
     from podlink.engine.runtime.emulator.userland.shell import Shell
 
-Builtin = Callable[["Shell", list[str]], int]
-SPECIAL = frozenset("break : continue . eval exec exit export readonly return set shift times trap unset".split())
+SPECIAL = frozenset("break : continue . eval exec exit export local readonly return set shift source trap unset".split())
 """An error in one of these ends the shell, and an assignment before it lasts: POSIX, XCU 2.14."""
-NAME = re.compile(r"[A-Za-z_]\w*")
-
-
-def fail(shell: "Shell", argv: list[str], message: str, code: int = 2) -> int:
-    """Complain as busybox does, in the name of the builtin."""
-    shell.complain(f"{argv[0]}: line 0: {message}")
-    return code
-
-
-def number(shell: "Shell", argv: list[str], default: int) -> int:
-    """The number that is the only argument. One that is none ends the shell."""
-    if len(argv) < 2:
-        return default
-    if not argv[1].isdecimal():
-        raise ShellFault(f"{argv[0]}: line 0: Illegal number: {argv[1]}")
-    return int(argv[1])
 
 
 def nothing(shell: "Shell", argv: list[str]) -> int:
@@ -74,83 +73,6 @@ def cd(shell: "Shell", argv: list[str]) -> int:
     process.directory = real
     if asked == "-":
         process.write(1, real + "\n")
-    return 0
-
-
-def export(shell: "Shell", argv: list[str]) -> int:
-    """`export` and `readonly`; alone they list."""
-    marked = shell.exported if argv[0] == "export" else shell.fixed
-    words = [word for word in argv[1:] if word != "-p"]
-    if not words:
-        for name in sorted(marked):
-            value = f"={quoted(shell.variables[name])}" if name in shell.variables else ""
-            shell.process.write(1, f"{argv[0]} {name}{value}\n")
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not NAME.fullmatch(name):
-            raise ShellFault(f"{argv[0]}: line 0: {word}: bad variable name")
-        if equals:
-            shell.assign(name, value)
-        marked.add(name)
-    return 0
-
-
-def local(shell: "Shell", argv: list[str]) -> int:
-    """Variables that are as they were once the function returns."""
-    if not shell.scopes:
-        raise ShellFault("local: line 0: not in a function")
-    for word in argv[1:]:
-        name, equals, value = word.partition("=")
-        if not NAME.fullmatch(name):
-            raise ShellFault(f"local: line 0: {word}: bad variable name")
-        shell.scopes[-1].setdefault(name, shell.variables.get(name))
-        if equals:
-            shell.assign(name, value)
-    return 0
-
-
-def quoted(text: str) -> str:
-    """So that a shell reads it back."""
-    return "'" + text.replace("'", "'\"'\"'") + "'"
-
-
-def unset(shell: "Shell", argv: list[str]) -> int:
-    for name in argv[1:]:
-        if name in shell.fixed:
-            raise ShellFault(f"unset: line 0: {name}: is read only")
-        if name not in ("-v", "-f"):
-            shell.variables.pop(name, None)
-            shell.exported.discard(name)
-            shell.functions.pop(name, None)
-    return 0
-
-
-def set_(shell: "Shell", argv: list[str]) -> int:
-    """Options, and after them or after `--` the positional parameters; alone it lists the variables."""
-    words = argv[1:]
-    if not words:
-        shell.process.write(1, "".join(f"{name}={quoted(value)}\n" for name, value in sorted(shell.variables.items())))
-        return 0
-    while words and words[0][:1] in ("-", "+") and words[0] not in ("-", "--"):
-        word = words.pop(0)
-        letters = LONG.get(words.pop(0), "?") if word in ("-o", "+o") and words else word[1:]
-        for letter in letters:
-            if letter not in shell.options:
-                raise ShellFault(f"set: line 0: illegal option {word}")
-            shell.options[letter] = word.startswith("-")
-    if words:
-        shell.parameters = words[1:] if words[0] == "--" else words
-    return 0
-
-
-LONG = {"errexit": "e", "noglob": "f", "nounset": "u", "xtrace": "x"}
-
-
-def shift(shell: "Shell", argv: list[str]) -> int:
-    count = number(shell, argv, 1)
-    if count > len(shell.parameters):
-        return 1
-    shell.parameters = shell.parameters[count:]
     return 0
 
 
@@ -201,43 +123,6 @@ def _job(shell: "Shell", word: str) -> Process | None:
     return next((job for job in known if str(job.pid) == word), None)
 
 
-def read(shell: "Shell", argv: list[str]) -> int:
-    """One line of the standard input, a byte at a time: what follows is somebody else's."""
-    words = argv[1:]
-    raw = "-r" in words
-    names = [word for word in words if not word.startswith("-")] or ["REPLY"]
-    line, ended = _line(shell, raw)
-    blanks = "".join(char for char in shell.variables.get("IFS", " \t\n") if char in " \t\n")
-    rest = line.strip(blanks) if blanks else line
-    for name in names[:-1]:
-        first, rest = _first(rest, shell.variables.get("IFS", " \t\n"))
-        shell.assign(name, first)
-    shell.assign(names[-1], rest)
-    return 0 if ended else 1
-
-
-def _line(shell: "Shell", raw: bool) -> tuple[str, bool]:
-    """The line, and whether its newline was there."""
-    line = b""
-    while byte := shell.process.read(0, 1):
-        if byte == b"\n":
-            return line.decode(errors="surrogateescape"), True
-        if byte == b"\\" and not raw:
-            escaped = shell.process.read(0, 1)
-            line += b"" if escaped == b"\n" else escaped
-            continue
-        line += byte
-    return line.decode(errors="surrogateescape"), False
-
-
-def _first(text: str, separators: str) -> tuple[str, str]:
-    """The first field and what is left of the line."""
-    if not separators:
-        return text, ""
-    found = re.match(rf"([^{re.escape(separators)}]*)[{re.escape(separators)}]?[ \t]*(.*)", text, re.DOTALL)
-    return (found[1], found[2]) if found else (text, "")
-
-
 def eval_(shell: "Shell", argv: list[str]) -> int:
     shell.status = 0
     shell.sequence(parse(" ".join(argv[1:])))
@@ -245,18 +130,28 @@ def eval_(shell: "Shell", argv: list[str]) -> int:
 
 
 def source(shell: "Shell", argv: list[str]) -> int:
-    """`.`: a script in this very shell."""
+    """`. FILE [PARAMETER…]`: a script in this very shell."""
     if len(argv) < 2:
         return 0
     try:
         descriptor = shell.process.open(argv[1])
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
-        raise ShellFault(f".: line 0: can't open '{argv[1]}': {os.strerror(error.errno or 0)}", 2 if missing else 1) from None
+        raise ShellFault(
+            f"{argv[0]}: line 0: can't open '{argv[1]}': {os.strerror(error.errno or 0)}", 2 if missing else 1
+        ) from None
     text = b"".join(shell.process.lines(descriptor)).decode(errors="surrogateescape")
     shell.process.close(descriptor)
     shell.status = 0
-    shell.sequence(parse(text))
+    parameters = shell.parameters
+    try:
+        shell.parameters = argv[2:] or parameters
+        shell.sequence(parse(text))
+    except Return as answer:
+        return answer.code
+    finally:
+        if argv[2:]:
+            shell.parameters = parameters
     return shell.status
 
 
@@ -273,8 +168,10 @@ def exec_(shell: "Shell", argv: list[str]) -> int:
 
 
 def command(shell: "Shell", argv: list[str]) -> int:
-    """`command -v NAME` tells what a name means; `command NAME …` runs it past the functions."""
-    if argv[1:2] in (["-v"], ["-V"]):
+    """`command -v NAME` tells what a name means, `-V` in words; `command NAME …` runs it past the functions."""
+    if argv[1:2] == ["-V"]:
+        return type_(shell, argv[1:])
+    if argv[1:2] == ["-v"]:
         found = _meaning(shell, argv[2]) if len(argv) > 2 else ""
         shell.process.write(1, f"{found}\n" if found else "")
         return 0 if found else 127
@@ -298,7 +195,7 @@ def _meaning(shell: "Shell", name: str) -> str:
         return ""
     try:
         process = shell.process
-        return programs.find(process.tree, process.directory, name, shell.variables.get("PATH", ""))
+        return programs.find(process.run.programs, process.tree, process.directory, name, shell.variables.get("PATH", ""))
     except programs.Missing:
         return name
 
@@ -329,6 +226,41 @@ def umask(shell: "Shell", argv: list[str]) -> int:
     return 0
 
 
+def jobs(shell: "Shell", argv: list[str]) -> int:
+    """Those of a shell that has a terminal; without one there are none."""
+    shell.process.write(1, "".join(shell.controls.lines()) if shell.controls else "")
+    return 0
+
+
+def resume(shell: "Shell", argv: list[str]) -> int:
+    """`fg [%JOB]` and `bg [%JOB]`."""
+    if not shell.controls:
+        raise ShellFault(f"{argv[0]}: line 0: {argv[1] if argv[1:] else ''}: job not created under job control")
+    job = shell.controls.find(argv[0], argv[1:])
+    if argv[0] == "bg":
+        shell.process.write(1, f"[{job.number}] {job.text}\n")
+        shell.controls.resume(shell, job)
+        return 0
+    shell.process.write(1, f"{job.text}\n")
+    return shell.controls.go_on(shell, job)
+
+
+def kill(shell: "Shell", argv: list[str]) -> int:
+    """kill(1), which may also name jobs here."""
+    if not shell.controls:
+        named = {word: job for word in argv[1:] if word.startswith("%") and (job := _job(shell, word))}
+        argv = [str(named[word].pid) if word in named else word for word in argv]
+    elif controls := shell.controls:
+        words = [f"-{controls.find('kill', [word]).group}" if word.startswith("%") else word for word in argv[1:]]
+        argv = [argv[0], *(["--"] if argv[1:2] != words[:1] else []), *words]
+    return within(system.kill)(shell, argv)
+
+
+def help(shell: "Shell", argv: list[str]) -> int:
+    shell.process.write(1, "Built-in commands:\n------------------\n\t" + " ".join(sorted(BUILTINS)) + "\n")
+    return 0
+
+
 def within(program: Program) -> Builtin:
     """A command that needs nothing of the shell, run in its process: busybox's test, echo and the like."""
 
@@ -336,7 +268,7 @@ def within(program: Program) -> Builtin:
         process = shell.process
         before, process.argv = process.argv, argv
         try:
-            return program(process)
+            return exit_code(program(process))
         except OSError as error:  # a closed descriptor, a disk that is full
             shell.complain(f"write error: {os.strerror(error.errno or 0)}")
             return 1
@@ -349,6 +281,7 @@ def within(program: Program) -> Builtin:
 BUILTINS: dict[str, Builtin] = {
     ":": nothing,
     ".": source,
+    "bg": resume,
     "break": leave,
     "cd": cd,
     "command": command,
@@ -357,12 +290,18 @@ BUILTINS: dict[str, Builtin] = {
     "exec": exec_,
     "exit": exit,
     "export": export,
+    "fg": resume,
+    "getopts": getopts,
+    "help": help,
+    "jobs": jobs,
+    "let": let,
     "local": local,
     "read": read,
     "readonly": export,
     "return": return_,
     "set": set_,
     "shift": shift,
+    "source": source,
     "trap": trap,
     "type": type_,
     "ulimit": ulimit,
@@ -372,7 +311,7 @@ BUILTINS: dict[str, Builtin] = {
     "[": within(conditions.test),
     "echo": within(printing.echo),
     "false": within(system.false),
-    "kill": within(system.kill),
+    "kill": kill,
     "printf": within(printing.printf),
     "pwd": within(files.pwd),
     "test": within(conditions.test),

@@ -73,11 +73,12 @@ def count(process: Process, text: str) -> int:
 class Inputs:
     """The files that are named, one after the other; `-`, and nothing named, is the standard input.
 
-    words: how it is told that one can't be opened. status: 1 once that was told.
+    words: how it is told that one can't be opened. status: 1 once that was told, or (silent) would have been.
     """
 
-    def __init__(self, process: Process, paths: list[str], words: str = "can't open '{}'") -> None:
+    def __init__(self, process: Process, paths: list[str], words: str = "can't open '{}'", *, silent: bool = False) -> None:
         self.process = process
+        self.silent = silent
         self.words = words
         self.paths = paths or ["-"]
         self.status = 0
@@ -91,7 +92,7 @@ class Inputs:
             try:
                 descriptor = self.process.open(path)
             except OSError as error:
-                self.status = refused(self.process, self.words.format(path), error)
+                self.status = 1 if self.silent else refused(self.process, self.words.format(path), error)
                 continue
             try:
                 yield path, descriptor

@@ -1,4 +1,4 @@
-"""test(1), which is also `[`: POSIX, with `-a`, `-o`, `(` and `)`.
+"""test(1), which is also `[`: POSIX, with `-a`, `-o`, `(` and `)`; and `[[ ]]`, where these are `&&` and `||`.
 
 expression    conjunction -o conjunction …
 conjunction   negation -a negation …
@@ -6,12 +6,15 @@ negation      ! negation, ( expression ), WORD OPERATOR WORD, OPERATOR WORD, WOR
 """
 
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from podlink.engine.runtime.emulator.process import Process
 from podlink.engine.runtime.emulator.userland.command import complain
+from podlink.engine.runtime.emulator.userland.expressions import extended
+from podlink.engine.runtime.emulator.userland.patterns import fits
 
 NUMBERS: dict[str, Callable[[int, int], bool]] = {
     "-eq": lambda a, b: a == b,
@@ -52,6 +55,15 @@ class _Malformed(Exception):
     """The message is busybox's."""
 
 
+def double(process: Process, words: list[str]) -> int:
+    """`[[ words ]]`. What is compared with `=`, `==` or `!=` is a pattern (`patterns.fits`), with `=~` a regular expression."""
+    try:
+        return int(not _Double(process, words).whole())
+    except _Malformed as fault:
+        complain(process, str(fault))
+        return 2
+
+
 def test(process: Process) -> int:
     words = process.argv[1:]
     if process.argv[0].endswith("[") and (not words or words.pop() != "]"):
@@ -65,6 +77,9 @@ def test(process: Process) -> int:
 
 
 class _Condition:
+    disjunctive, conjunctive = "-o", "-a"
+    texts = TEXTS
+
     def __init__(self, process: Process, words: list[str]) -> None:
         self.process = process
         self.words = words
@@ -77,14 +92,14 @@ class _Condition:
 
     def expression(self) -> bool:
         found = self.conjunction()
-        while self.words[:1] == ["-o"]:
+        while self.words[:1] == [self.disjunctive]:
             self.words.pop(0)
             found = self.conjunction() or found
         return found
 
     def conjunction(self) -> bool:
         found = self.negation()
-        while self.words[:1] == ["-a"]:
+        while self.words[:1] == [self.conjunctive]:
             self.words.pop(0)
             found = self.negation() and found
         return found
@@ -93,7 +108,7 @@ class _Condition:
         words = self.words
         if not words:
             raise _Malformed("argument expected")
-        if len(words) >= 3 and words[1] in (*NUMBERS, *TEXTS, *TIMES):
+        if len(words) >= 3 and words[1] in (*NUMBERS, *self.texts, *TIMES):
             left, operator, right = words[:3]
             del words[:3]
             return self.binary(left, operator, right)
@@ -115,8 +130,8 @@ class _Condition:
     def binary(self, left: str, operator: str, right: str) -> bool:
         if operator in NUMBERS:
             return NUMBERS[operator](_number(left), _number(right))
-        if operator in TEXTS:
-            return TEXTS[operator](left, right)
+        if operator in self.texts:
+            return self.texts[operator](left, right)
         first, second = self.status(left), self.status(right)
         if operator == "-ef":
             return bool(first and second and (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino))
@@ -128,7 +143,7 @@ class _Condition:
         if operator in ("-n", "-z"):
             return (word != "") == (operator == "-n")
         if operator == "-t":
-            return False
+            return self.process.terminal(_number(word)) is not None
         found = self.status(word, follow=operator not in ("-h", "-L"))
         if operator == "-s":
             return found is not None and found.st_size > 0
@@ -143,6 +158,25 @@ class _Condition:
             return self.process.call(look)
         except OSError:
             return None
+
+
+class _Double(_Condition):
+    """As `[[` has it."""
+
+    disjunctive, conjunctive = "||", "&&"
+    texts = TEXTS | {
+        "=": lambda a, b: fits(b, a),
+        "==": lambda a, b: fits(b, a),
+        "!=": lambda a, b: not fits(b, a),
+        "=~": lambda a, b: _found(b, a),
+    }
+
+
+def _found(expression: str, text: str) -> bool:
+    try:
+        return re.search(extended(expression), text) is not None
+    except re.error as error:
+        raise _Malformed(f"bad regex '{expression}': {error}") from None
 
 
 def _number(text: str) -> int:

@@ -13,11 +13,11 @@ class Leave(Exception):
 
 
 class Return(Exception):
-    """`return`: out of the function."""
+    """`return`: out of the function, of a script that was read by `.`, or else of the shell."""
 
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class ShellFault(Exception):
@@ -26,3 +26,7 @@ class ShellFault(Exception):
     def __init__(self, message: str, code: int = MISUSE) -> None:
         super().__init__(message)
         self.code = code
+
+
+class Abandoned(Exception):
+    """SIGINT, to a shell that somebody sits at: back to the prompt."""

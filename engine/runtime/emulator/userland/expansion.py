@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from podlink.engine.runtime.emulator import users
 from podlink.engine.runtime.emulator.userland import arithmetic, children, patterns
 from podlink.engine.runtime.emulator.userland.control import ShellFault
 from podlink.engine.runtime.emulator.userland.syntax import Arithmetic, Literal, Parameter, Part, Substitution, Word
@@ -27,6 +28,8 @@ class Run:
 
 
 BOUNDARY = Run("", boundary=True)
+COMPARED = ("=", "==", "!=")
+"""Behind these, within `[[ ]]`, stands a pattern."""
 
 
 def fields(shell: "Shell", words: Iterable[Word]) -> list[str]:
@@ -44,6 +47,14 @@ def text(shell: "Shell", word: Word) -> str:
     """A word that is not split and names no files: the value of an assignment, the target of a redirection."""
     separated = (" " if run.boundary else run.text for run in _runs(shell, word))
     return "".join(separated)
+
+
+def tested(shell: "Shell", words: Iterable[Word]) -> list[str]:
+    """The words of `[[ ]]`: none is split; one that something is compared with is a pattern."""
+    found: list[str] = []
+    for word in words:
+        found.append(pattern(shell, word) if found and found[-1] in COMPARED else text(shell, word))
+    return found
 
 
 def pattern(shell: "Shell", word: Word) -> str:
@@ -65,10 +76,12 @@ def _runs(shell: "Shell", word: Word) -> list[Run]:
 
 
 def _tilde(shell: "Shell", part: Literal, alone: bool) -> Literal:
-    """`~` and `~/…`; somebody else's home is left as it stands."""
-    if part.text.startswith("~/") or (part.text == "~" and alone):
-        return Literal(shell.variables.get("HOME", "~") + part.text[1:])
-    return part
+    """`~`, `~/…` and `~name`."""
+    name, slash, _ = part.text[1:].partition("/")
+    if not (slash or alone):
+        return part
+    home = users.home_of(shell.process.tree, name) if name else shell.variables.get("HOME")
+    return Literal(home + part.text[1 + len(name) :]) if home else part
 
 
 def _expand(shell: "Shell", part: Part) -> Iterable[Run]:
@@ -78,13 +91,24 @@ def _expand(shell: "Shell", part: Part) -> Iterable[Run]:
         case Substitution(body, quoted):
             return [_value(children.capture(shell, body), quoted)]
         case Arithmetic(word, quoted):
-            try:
-                value = arithmetic.evaluate("".join(run.text for run in _runs(shell, word)), shell.variables)
-            except arithmetic.ArithmeticFault as fault:
-                raise ShellFault(str(fault)) from None
-            return [_value(str(value), quoted)]
+            return [_value(str(_number(shell, word)), quoted)]
         case Parameter():
             return _parameter(shell, part)
+
+
+def _number(shell: "Shell", word: Word) -> int:
+    try:
+        return arithmetic.evaluate("".join(run.text for run in _runs(shell, word)), shell.variables)
+    except arithmetic.ArithmeticFault as fault:
+        raise ShellFault(str(fault)) from None
+
+
+def _slice(shell: "Shell", part: Parameter, value: str) -> str:
+    """`${name:offset:length}`: from the end where one is negative."""
+    offset = _number(shell, part.word)
+    start = max(offset + len(value), 0) if offset < 0 else offset
+    length = len(value) if part.second is None else _number(shell, part.second)
+    return value[start:length] if length < 0 else value[start : start + length]
 
 
 def _value(text: str, quoted: bool) -> Run:
@@ -98,6 +122,11 @@ def _parameter(shell: "Shell", part: Parameter) -> Iterable[Run]:
     present = value is not None and not (part.operator.startswith(":") and value == "")
     if operator == "length":
         return [_value(str(len(value or "")), part.quoted)]
+    if part.operator == ":":
+        return [_value(_slice(shell, part, value or ""), part.quoted)]
+    if operator in ("/", "//"):
+        second = text(shell, part.second or ())
+        return [_value(patterns.replaced(pattern(shell, part.word), value or "", second, operator == "//"), part.quoted)]
     if operator in ("#", "##", "%", "%%"):
         return [_value(patterns.without(pattern(shell, part.word), value or "", operator), part.quoted)]
     if operator == "+":

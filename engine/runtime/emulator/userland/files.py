@@ -3,7 +3,6 @@
 import errno
 import os
 import posixpath
-import re
 import shutil
 import stat
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 from podlink.engine.runtime.emulator.process import Process
 from podlink.engine.runtime.emulator.tree import refusal
 from podlink.engine.runtime.emulator.userland.command import Options, complain, options, reason, refused
-from podlink.engine.runtime.emulator.userland.system import group_name, user_name
+from podlink.engine.runtime.emulator.users import group_name, user_name
 
 
 def place(process: Process, path: str, *, follow: bool = True) -> Path:
@@ -109,39 +108,6 @@ def touch(process: Process) -> int:
         os.utime(host, ns=(now, now))
 
     return each(process, paths, stamp, "{}")
-
-
-WHO = {"u": 0o4700, "g": 0o2070, "o": 0o1007, "a": 0o7777}
-WHAT = {"r": 0o444, "w": 0o222, "x": 0o111, "s": 0o6000, "t": 0o1000}
-
-
-def chmod(process: Process) -> int:
-    """chmod MODE FILE…: octal, or `u+x,go-w`."""
-    words = process.argv[1:]
-    if len(words) < 2:
-        return complain(process, "a mode and a file are needed")
-    mode, *paths = words
-
-    def change(path: str) -> None:
-        host = target(process, path, follow=True)
-        host.chmod(_mode(mode, host.stat().st_mode))
-
-    return each(process, paths, change, "{}")
-
-
-def _mode(text: str, before: int) -> int:
-    """The new mode. Raises OSError (EINVAL) for what is none."""
-    if text.isdecimal():
-        return int(text, 8)
-    mode = before & 0o7777
-    for clause in text.split(","):
-        found = re.fullmatch(r"([ugoa]*)([-+=])([rwxst]*)", clause)
-        if not found:
-            raise refusal(errno.EINVAL, text)
-        mask = sum({WHO[letter] for letter in found[1]}) & 0o7777 if found[1] and "a" not in found[1] else WHO["a"]
-        bits = sum({WHAT[letter] for letter in found[3]}) & mask
-        mode = {"+": mode | bits, "-": mode & ~bits, "=": mode & ~mask | bits}[found[2]]
-    return mode
 
 
 def ln(process: Process) -> int:
@@ -303,8 +269,9 @@ def _list(process: Process, names: list[str], folder: str, found: Options) -> No
 
 
 def _row(process: Process, status: os.stat_result, found: Options) -> str:
-    """What `ls -l` tells before the name. Owners are the image's, which the host's numbers are wherever root unpacked it."""
-    user = str(status.st_uid) if "n" in found else user_name(process, status.st_uid) or str(status.st_uid)
-    group = str(status.st_gid) if "n" in found else group_name(process, status.st_gid) or str(status.st_gid)
+    """What `ls -l` tells before the name."""
+    uid, gid = process.tree.owners.of(status)
+    user = str(uid) if "n" in found else user_name(process.tree, uid) or str(uid)
+    group = str(gid) if "n" in found else group_name(process.tree, gid) or str(gid)
     moment = time.strftime("%b %e %H:%M", time.gmtime(status.st_mtime))
     return f"{stat.filemode(status.st_mode)} {status.st_nlink:4} {user:8} {group:8} {status.st_size:9} {moment} "

@@ -19,24 +19,35 @@ from podlink.engine.runtime.emulator.userland.syntax import (
     Sequence,
     Simple,
     Statement,
+    Test,
     Word,
 )
-from podlink.engine.runtime.emulator.userland.words import Reader, SyntaxFault, Token
+from podlink.engine.runtime.emulator.userland.words import Reader, SyntaxFault, Token, Unfinished
 
 REDIRECTIONS = {"<": 0, "<<": 0, "<<-": 0, "<&": 0, "<>": 0, ">": 1, ">>": 1, ">&": 1, ">|": 1}
 """Each with the descriptor that it means where none is said."""
+TESTING = ("&&", "||", "(", ")", "<", ">")
+"""Operators that are words within `[[ ]]`."""
 CLOSING = ("then", "else", "elif", "fi", "do", "done", "esac", "}")
 ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def parse(text: str) -> Sequence:
-    """A whole script. Raises SyntaxFault."""
-    parser = Parser(Reader(text, _inner))
+def parse(text: str, *, is_whole: bool = True) -> Sequence:
+    """A script. Raises SyntaxFault; Unfinished where more of it is wanted, or (not whole) would belong to it."""
+    reader = Reader(text, _inner)
+    parser = Parser(reader)
     found = parser.sequence()
     if parser.token.kind != "end":
         raise parser.unexpected()
+    if reader.is_unfinished and not is_whole:
+        raise Unfinished("syntax error: unexpected end of file")
     return found
+
+
+def template(text: str) -> Word:
+    """What is expanded as between double quotes, though it stands in none: a prompt."""
+    return Reader(text, _inner).quoted("")
 
 
 def _inner(reader: Reader) -> Sequence:
@@ -59,7 +70,8 @@ class Parser:
         token = self.token
         what = {"end": "end of file", "newline": "newline", "word": f'"{token.bare}"' if token.bare else "word"}
         hint = f' (expecting "{expected}")' if expected else ""
-        return SyntaxFault(f"syntax error: unexpected {what.get(token.kind, chr(34) + token.text + chr(34))}{hint}")
+        fault = Unfinished if token.kind == "end" else SyntaxFault
+        return fault(f"syntax error: unexpected {what.get(token.kind, chr(34) + token.text + chr(34))}{hint}")
 
     def advance(self) -> Token:
         token = self.token
@@ -152,6 +164,8 @@ class Parser:
             "until": self.loop,
             "for": self.iteration,
             "case": self.case,
+            "function": self.function_of_bash,
+            "[[": self.test,
         }
         rule = rules.get(self.token.bare) if self.token.kind == "word" else None
         return rule() if rule else None
@@ -261,6 +275,31 @@ class Parser:
                 self.newlines()
                 return Function(name, self.command())
         raise self.unexpected()
+
+    def function_of_bash(self) -> Command:
+        """`function name command`, with or without parentheses."""
+        self.expect("function")
+        name = self.advance().bare
+        if not name:
+            raise self.unexpected()
+        if self.is_operator("("):
+            self.advance()
+            self.expect(")")
+        self.newlines()
+        return Function(name, self.command())
+
+    def test(self) -> Command:
+        self.expect("[[")
+        words: list[Word] = []
+        while not self.is_reserved("]]"):
+            if self.token.kind == "word":
+                words.append(self.advance().word)
+            elif self.is_operator(*TESTING):
+                words.append((Literal(self.advance().text),))
+            else:
+                raise self.unexpected("]]")
+        self.expect("]]")
+        return Test(tuple(words))
 
     def redirection(self) -> Redirection:
         operator = self.advance()

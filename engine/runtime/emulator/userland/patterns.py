@@ -63,6 +63,15 @@ def without(pattern: str, text: str, operator: str) -> str:
     return text
 
 
+def replaced(pattern: str, text: str, other: str, everywhere: bool) -> str:
+    """The text with `other` in place of what the pattern fits first, or of all that it fits: the longest each time."""
+    if not pattern:
+        return text
+    return re.sub(
+        expression(pattern), lambda found: other if found[0] else "", text, count=0 if everywhere else 1, flags=re.DOTALL
+    )
+
+
 def files(process: Process, pattern: str) -> list[str]:
     """The paths that a pattern fits, sorted; empty where it has no magic or fits none."""
     if not MAGIC.search(pattern):

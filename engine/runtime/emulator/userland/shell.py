@@ -8,12 +8,12 @@ own process. The last command of a `-c` string takes the shell's place instead o
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from podlink.engine.runtime.emulator import signals
-from podlink.engine.runtime.emulator.process import Exited, Process
-from podlink.engine.runtime.emulator.userland import builtins, children, expansion, patterns
+from podlink.engine.runtime.emulator.process import Exited
+from podlink.engine.runtime.emulator.userland import builtins, children, conditions, expansion, patterns
 from podlink.engine.runtime.emulator.userland.control import MISUSE, Leave, Return, ShellFault
 from podlink.engine.runtime.emulator.userland.parser import parse
 from podlink.engine.runtime.emulator.userland.redirect import redirected
+from podlink.engine.runtime.emulator.userland.state import EXIT, State
 from podlink.engine.runtime.emulator.userland.syntax import (
     Case,
     Command,
@@ -27,36 +27,13 @@ from podlink.engine.runtime.emulator.userland.syntax import (
     Sequence,
     Simple,
     Statement,
+    Test,
 )
 from podlink.engine.runtime.emulator.userland.words import SyntaxFault
 
-EXIT = 0
-"""The trap that is no signal's: run when the shell ends."""
 
-
-class Shell:
-    """name: `$0`. status: `$?`. job: `$!`. tested: within a condition, where `set -e` does not count.
-
-    scopes: for each function that is being called, what its local variables were before.
-    """
-
-    def __init__(self, process: Process, name: str, parameters: list[str]) -> None:
-        self.process = process
-        self.name = name
-        self.parameters = parameters
-        self.variables: dict[str, str] = dict(process.env)
-        self.exported = set(process.env)
-        self.fixed: set[str] = set()
-        self.scopes: list[dict[str, str | None]] = []
-        self.functions: dict[str, Command] = {}
-        self.options = dict.fromkeys("efux", False)
-        self.traps: dict[int, str] = {}
-        self.signalled: list[int] = []
-        self.status = 0
-        self.job: Process | None = None
-        self.jobs: list[Process] = []
-        self.identity = process.pid
-        self.tested = self.loops = 0
+class Shell(State):
+    """Runs scripts. It is what it knows, and what it does with that."""
 
     def run(self, text: str, *, whole: bool = False) -> int:
         """Run a script and answer with its exit code. whole: its last command may take the shell's place."""
@@ -65,9 +42,9 @@ class Shell:
         except (SyntaxFault, ShellFault) as fault:
             self.complain(str(fault))
             self.status = fault.code if isinstance(fault, ShellFault) else MISUSE
-        except Exited as exited:
-            self.status = exited.code
-        except (Leave, Return):
+        except (Exited, Return) as left:
+            self.status = left.code
+        except Leave:
             pass
         return self.finish()
 
@@ -86,40 +63,6 @@ class Shell:
         except (SyntaxFault, ShellFault, Leave, Return) as fault:
             self.complain(str(fault))
         return status
-
-    def complain(self, message: str) -> None:
-        self.process.write(2, f"{self.name}: {message}\n")
-
-    # Variables
-
-    def lookup(self, name: str) -> str | None:
-        """The value of a parameter; None where it is not set."""
-        match name:
-            case "?":
-                return str(self.status)
-            case "#":
-                return str(len(self.parameters))
-            case "$":
-                return str(self.identity)
-            case "!":
-                return str(self.job.pid) if self.job else None
-            case "-":
-                return "".join(letter for letter, on in self.options.items() if on)
-            case "@" | "*":
-                return " ".join(self.parameters) if self.parameters else None
-            case "0":
-                return self.name
-        if name.isdecimal():
-            return self.parameters[int(name) - 1] if int(name) <= len(self.parameters) else None
-        return self.variables.get(name)
-
-    def assign(self, name: str, value: str) -> None:
-        if name in self.fixed:
-            raise ShellFault(f"{name}: is read only")
-        self.variables[name] = value
-
-    def environment(self) -> dict[str, str]:
-        return {name: self.variables[name] for name in self.variables if name in self.exported}
 
     # Lists
 
@@ -145,6 +88,8 @@ class Shell:
         foreground = Statement(statement.first, statement.rest)
         files = self.process.files
         child = children.fork(self, lambda shell: shell.statement(foreground, last=True), deaf=True, files={n: n for n in files})
+        if self.controls:
+            self.controls.add([child], self.text)
         self.job = child
         self.jobs.append(child)
         self.status = 0
@@ -193,6 +138,8 @@ class Shell:
                 self.iteration(command)
             case Case():
                 self.case(command, last=last)
+            case Test(words):
+                self.status = conditions.double(self.process, expansion.tested(self, words))
             case Function(name, action):
                 self.functions[name] = action
                 self.status = 0
@@ -296,7 +243,7 @@ class Shell:
         lasting = argv[0] in builtins.SPECIAL
         with redirected(self, command.redirections, keep=argv == ["exec"]) as done:
             if not done:
-                if lasting:
+                if lasting and not self.is_interactive:
                     raise Exited(MISUSE)
                 return
             with self.overlaid([] if lasting else values):
@@ -311,7 +258,7 @@ class Shell:
             self.status = builtins.BUILTINS[argv[0]](self, argv)
         except ShellFault as fault:
             self.complain(str(fault))
-            if special:
+            if special and not self.is_interactive:
                 raise Exited(fault.code) from None
             self.status = fault.code
 
@@ -322,29 +269,10 @@ class Shell:
         try:
             self.command(self.functions[argv[0]])
         except Return as answer:
-            self.status = answer.status
+            self.status = answer.code
         finally:
             self.parameters, self.loops = parameters, loops
             self.put_back(self.scopes.pop())
-
-    @contextmanager
-    def overlaid(self, values: list[tuple[str, str]]) -> Iterator[None]:
-        """Variables for one command: `A=1 command`."""
-        before = {name: self.variables.get(name) for name, _ in values}
-        for name, value in values:
-            self.assign(name, value)
-        try:
-            yield
-        finally:
-            self.put_back(before)
-
-    def put_back(self, values: Mapping[str, str | None]) -> None:
-        """Variables as they were; None: not set."""
-        for name, value in values.items():
-            if value is None:
-                self.variables.pop(name, None)
-            else:
-                self.variables[name] = value
 
     # Programs
 
@@ -357,7 +285,7 @@ class Shell:
         child = not last or bool(self.traps)
         with redirected(self, command.redirections, keep=not child) as done:
             if done and child:  # what a signal did to it is told where its own complaints would go
-                self.status = children.reap(self, children.fork(self, become))
+                self.status = children.reap(self, children.fork(self, become), text=" ".join(argv))
             elif done:
                 become(self)
 
@@ -370,31 +298,7 @@ class Shell:
             return fault.code
         return self.process.execute(loaded.program, loaded.argv, env)
 
-    def copy(self) -> "Shell":
-        """The same shell, for another process: traps are gone, but what is ignored stays so."""
-        shell = Shell(self.process, self.name, list(self.parameters))
-        shell.variables, shell.exported, shell.fixed = dict(self.variables), set(self.exported), set(self.fixed)
-        shell.functions, shell.options = dict(self.functions), dict(self.options)
-        shell.scopes = [dict(scope) for scope in self.scopes]
-        shell.traps = {number: command for number, command in self.traps.items() if not command and number}
-        shell.status, shell.job, shell.identity = self.status, self.job, self.identity
-        shell.tested, shell.loops = self.tested, self.loops
-        return shell
-
     # Signals
-
-    def trap(self, number: int, command: str | None) -> None:
-        """None: as before any trap; empty: ignore."""
-        if command is None:
-            self.traps.pop(number, None)
-        else:
-            self.traps[number] = command
-        if number == EXIT or number in signals.UNCATCHABLE:
-            return
-        if command is None:
-            self.process.default_signal(number)
-        else:
-            self.process.on_signal(number, self.signalled.append if command else None)
 
     def run_traps(self) -> None:
         """The commands for the signals that came, between two commands of the script."""

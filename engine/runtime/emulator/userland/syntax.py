@@ -18,12 +18,16 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """`$name`, `${name}` or `${name:-word}`. operator: "", `#` for the length with an empty word, or one of the POSIX list."""
+    """`$name`, `${name}` or `${name:-word}`. operator: "", `length`, or one of `words.EXPANSIONS`.
+
+    second: what stands behind another delimiter: of `${name/pattern/text}` the text, of `${name:offset:length}` the length.
+    """
 
     name: str
     operator: str = ""
     word: "Word" = ()
     quoted: bool = False
+    second: "Word | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,13 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
+class Test:
+    """`[[ words ]]`: nothing in it is split or names files; `&&`, `||`, `(`, `)`, `<` and `>` are words of it."""
+
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Redirected:
     """A compound command with redirections behind it."""
 
@@ -153,4 +164,4 @@ class Redirected:
     redirections: tuple[Redirection, ...]
 
 
-Command = Simple | Group | If | Loop | For | Case | Function | Redirected
+Command = Simple | Group | If | Loop | For | Case | Function | Test | Redirected

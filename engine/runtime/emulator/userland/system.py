@@ -1,15 +1,19 @@
-"""Commands that ask or change what is around them: date env false hostname id kill ps sleep true uname whoami."""
+"""Commands that ask or change what is around them.
+
+date env false groups hostname id kill nproc pidof printenv ps setsid sleep true uname usleep whoami
+"""
 
 import re
 import time
 
-from podlink.engine.runtime.emulator import programs, signals
+from podlink.engine.linux.signals import WORDS
+from podlink.engine.runtime.emulator import machine, programs, signals, users
 from podlink.engine.runtime.emulator.process import Process
-from podlink.engine.runtime.emulator.userland.command import Options, complain, options, reason, refused
+from podlink.engine.runtime.emulator.userland.command import Options, complain, count, options, reason, refused
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 ZONE = "UTC"
-KERNEL = {"s": "Linux", "n": "", "r": "6.1.0", "v": "#1 SMP podlink", "m": "x86_64", "o": "GNU/Linux"}
+KERNEL = {"s": "Linux", "n": "", "r": machine.KERNEL, "v": "#1 SMP podlink", "m": "x86_64", "o": "GNU/Linux"}
 """What uname(1) tells of the emulated host, less its name."""
 
 
@@ -79,27 +83,39 @@ def env(process: Process) -> int:
     return become(process, words, variables)
 
 
-def become(process: Process, argv: list[str], variables: dict[str, str]) -> int:
-    """Take the name along the PATH and turn into that program; 127 where there is none, 126 where it can't be run."""
+def become(process: Process, argv: list[str], variables: dict[str, str], words: str = "can't execute '{}'") -> int:
+    """Take the name along the PATH and turn into that program; 127 where there is none, 126 where it can't be run.
+
+    words: how that is told, with `{}` for the name.
+    """
+    what = words.format(argv[0])
+    known, path = process.run.programs, variables.get("PATH", process.env.get("PATH", ""))
     try:
-        path = programs.find(process.tree, process.directory, argv[0], variables.get("PATH", process.env.get("PATH", "")))
-        loaded = programs.load(process.run.programs, process.tree, path, argv)
+        found = programs.find(known, process.tree, process.directory, argv[0], path)
+        loaded = programs.load(known, process.tree, found, argv)
     except programs.Missing as missing:
         denied = str(missing).endswith("permission denied")
-        complain(process, f"can't execute '{argv[0]}': {'Permission denied' if denied else 'No such file or directory'}")
+        complain(process, f"{what}: {'Permission denied' if denied else 'No such file or directory'}")
         return 126 if denied else 127
     except OSError as error:
-        refused(process, f"can't execute '{argv[0]}'", error)
+        refused(process, what, error)
         return 126
     return process.execute(loaded.program, loaded.argv, variables)
 
 
 def hostname(process: Process) -> int:
+    """hostname [-s] [-i]; -i: its addresses, as /etc/hosts has them, which is where a container's own is."""
     found, words = options(process, "sfid")
     if words:
         return complain(process, "sethostname: Operation not permitted")
     name = process.run.hostname
-    process.write(1, ("127.0.0.1" if "i" in found else name.partition(".")[0] if "s" in found else name) + "\n")
+    if "i" in found:
+        addresses = process.call(lambda: users.addresses_of(process.tree, name))
+        if not addresses:
+            return complain(process, f"{name}: Unknown host")
+        process.write(1, " ".join(addresses) + "\n")
+        return 0
+    process.write(1, (name.partition(".")[0] if "s" in found else name) + "\n")
     return 0
 
 
@@ -112,7 +128,7 @@ def uname(process: Process) -> int:
 
 
 def whoami(process: Process) -> int:
-    name = user_name(process, process.run.uid)
+    name = process.call(lambda: users.user_name(process.tree, process.run.uid))
     if name is None:
         return complain(process, f"unknown uid {process.run.uid}")
     process.write(1, name + "\n")
@@ -125,28 +141,30 @@ def id(process: Process) -> int:
     run = process.run
     uid, gid, groups = run.uid, run.gid, sorted(run.groups)
     if words:
-        row = next((row for row in _rows(process, "/etc/passwd", 7) if row[0] == words[0]), None)
+        row = next((row for row in users.users(process.tree) if row[0] == words[0]), None)
         if row is None:
             return complain(process, f"unknown user {words[0]}")
         uid, gid = int(row[2]), int(row[3])
-        member = {int(each[2]) for each in _rows(process, "/etc/group", 4) if words[0] in each[3].split(",")}
+        member = {int(each[2]) for each in users.groups(process.tree) if words[0] in each[3].split(",")}
         groups = [gid, *sorted(member - {gid})]
     process.write(1, _identity(process, found, uid, gid, groups) + "\n")
     return 0
 
 
 def _identity(process: Process, found: Options, uid: int, gid: int, groups: list[int]) -> str:
+    tree = process.tree
+
     def shown(number: int, name: str | None) -> str:
         return name or str(number) if "n" in found else str(number)
 
     if "u" in found:
-        return shown(uid, user_name(process, uid))
+        return shown(uid, users.user_name(tree, uid))
     if "g" in found:
-        return shown(gid, group_name(process, gid))
+        return shown(gid, users.group_name(tree, gid))
     if "G" in found:
-        return " ".join(shown(each, group_name(process, each)) for each in dict.fromkeys([gid, *groups]))
-    listed = ",".join(_named(each, group_name(process, each)) for each in groups)
-    whole = f"uid={_named(uid, user_name(process, uid))} gid={_named(gid, group_name(process, gid))}"
+        return " ".join(shown(each, users.group_name(tree, each)) for each in dict.fromkeys([gid, *groups]))
+    listed = ",".join(_named(each, users.group_name(tree, each)) for each in groups)
+    whole = f"uid={_named(uid, users.user_name(tree, uid))} gid={_named(gid, users.group_name(tree, gid))}"
     return f"{whole} groups={listed}" if listed else whole
 
 
@@ -154,23 +172,55 @@ def _named(number: int, name: str | None) -> str:
     return f"{number}({name})" if name else str(number)
 
 
-def user_name(process: Process, uid: int) -> str | None:
-    """By the image's own /etc/passwd."""
-    return next((row[0] for row in _rows(process, "/etc/passwd", 7) if row[2] == str(uid)), None)
+def groups(process: Process) -> int:
+    """groups [USER]"""
+    process.argv = ["groups", "-Gn", *process.argv[1:2]]
+    return id(process)
 
 
-def group_name(process: Process, gid: int) -> str | None:
-    return next((row[0] for row in _rows(process, "/etc/group", 4) if row[2] == str(gid)), None)
+def nproc(process: Process) -> int:
+    process.write(1, f"{machine.CPUS}\n")
+    return 0
 
 
-def _rows(process: Process, path: str, columns: int) -> list[list[str]]:
-    """The rows of a file of colon-separated columns, none where it is not there: passwd(5), group(5)."""
-    try:
-        text = process.call(process.tree.host(path).read_bytes).decode(errors="replace")
-    except OSError:
-        return []
-    rows = [line.split(":") for line in text.splitlines()]
-    return [row for row in rows if len(row) == columns and row[2].isdecimal()]
+def usleep(process: Process) -> int:
+    """usleep MICROSECONDS"""
+    process.sleep(count(process, (process.argv[1:] or ["0"])[0]) / 1e6)
+    return 0
+
+
+def setsid(process: Process) -> int:
+    """setsid COMMAND [ARGUMENT]…: in a group of its own."""
+    words = process.argv[1:]
+    if not words:
+        process.write(2, "Usage: setsid [-c] PROG ARGS\n")
+        return 1
+    child = process.fork(lambda child: become(child, words, process.env, "{}"), process.argv, group=0)
+    return process.wait(child).status
+
+
+def printenv(process: Process) -> int:
+    """printenv [NAME]…; 1 where one is not set."""
+    names = process.argv[1:]
+    shown = (
+        [process.env[name] for name in names if name in process.env] if names else [f"{n}={v}" for n, v in process.env.items()]
+    )
+    process.write(1, "".join(f"{each}\n" for each in shown))
+    return int(len(shown) < len(names))
+
+
+def pidof(process: Process) -> int:
+    """pidof NAME…: the processes that are called so, the youngest first."""
+    names = process.argv[1:]
+
+    def found() -> list[int]:
+        called = {pid: each.argv[0].rpartition("/")[2] for pid, each in process.run.processes.items()}
+        return sorted((pid for pid, name in called.items() if name in names), reverse=True)
+
+    pids = process.call(found)
+    if pids:
+        process.write(1, " ".join(map(str, pids)) + "\n")
+    return int(not pids)
 
 
 def kill(process: Process) -> int:
@@ -202,7 +252,7 @@ def kill(process: Process) -> int:
 
 def _list_signals(process: Process, words: list[str]) -> int:
     if not words:
-        process.write(1, "".join(f"{number:2}) {name}\n" for number, name in enumerate(signals.WORDS, start=1)))
+        process.write(1, "".join(f"{number:2}) {name}\n" for number, name in enumerate(WORDS, start=1)))
         return 0
     for word in words:
         if word.isdecimal():
@@ -216,7 +266,7 @@ def _list_signals(process: Process, words: list[str]) -> int:
 
 def ps(process: Process) -> int:
     """Every process of the container, as busybox lists them; its options are taken and change nothing, as in its small build."""
-    user = user_name(process, process.run.uid) or str(process.run.uid)
+    user = users.user_name(process.tree, process.run.uid) or str(process.run.uid)
 
     def rows() -> list[str]:
         return [f"{each.pid:5} {user:8} {' '.join(each.argv)}\n" for each in sorted(process.run.processes.values(), key=_pid)]

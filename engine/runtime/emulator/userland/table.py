@@ -1,55 +1,55 @@
-"""Every program of the userland by the name that it is called by. A file of an image stands for the one of its name."""
+"""Every program of the userland by the name that it is called by. A file of an image stands for the one of its name.
+
+Each is loaded when it is first run: who only starts a function of their own waits for none of them.
+"""
 
 from contextlib import suppress
 
 from podlink.engine.runtime.emulator.process import Process, Program
-from podlink.engine.runtime.emulator.userland import conditions, files, printing, sh, system, texts
+from podlink.engine.runtime.emulator.programs import Late
 from podlink.engine.runtime.emulator.userland.command import complain, name, reason
 
-PROGRAMS: dict[str, Program] = {
-    "[": conditions.test,
-    "ash": sh.main,
-    "bash": sh.main,
-    "cat": texts.cat,
-    "chmod": files.chmod,
-    "cp": files.cp,
-    "cut": texts.cut,
-    "dash": sh.main,
-    "date": system.date,
-    "echo": printing.echo,
-    "env": system.env,
-    "false": system.false,
-    "grep": texts.grep,
-    "head": texts.head,
-    "hostname": system.hostname,
-    "id": system.id,
-    "kill": system.kill,
-    "ln": files.ln,
-    "ls": files.ls,
-    "mkdir": files.mkdir,
-    "mv": files.mv,
-    "printf": printing.printf,
-    "ps": system.ps,
-    "pwd": files.pwd,
-    "rm": files.rm,
-    "rmdir": files.rmdir,
-    "seq": printing.seq,
-    "sh": sh.main,
-    "sleep": system.sleep,
-    "sort": texts.sort,
-    "tail": texts.tail,
-    "test": conditions.test,
-    "touch": files.touch,
-    "tr": texts.tr,
-    "true": system.true,
-    "uname": system.uname,
-    "wc": texts.wc,
-    "whoami": system.whoami,
-    "yes": printing.yes,
+HOMES = {
+    "archives": "gunzip gzip tar zcat",
+    "attributes": "mktemp stat",
+    "blocks": "cmp dd sync truncate",
+    "conditions": "[ test",
+    "digests": "base64 md5sum sha1sum sha256sum sha512sum",
+    "expr": "expr",
+    "files": "cp ln ls mkdir mv pwd rm rmdir touch",
+    "filters": "tac tee uniq xargs",
+    "finding": "find",
+    "grep": "egrep fgrep grep",
+    "lines": "fold nl paste rev shuf",
+    "paths": "basename dirname readlink realpath timeout which",
+    "permissions": "chgrp chmod chown",
+    "printing": "echo printf seq yes",
+    "reaching": "nc ping wget",
+    "sed": "sed",
+    "sh": "ash bash dash sh",
+    "space": "df du",
+    "system": "date env false groups hostname id kill nproc pidof printenv ps setsid sleep true uname usleep whoami",
+    "terminals": "stty tty",
+    "texts": "cat cut head sort tail tr wc",
 }
+"""The module of each."""
+CALLED = {"[": "test"} | dict.fromkeys(("ash", "bash", "dash", "sh"), "main")
+"""The functions that have other names than their programs."""
 
 
-def busybox(process: Process) -> int:
+class Applet(Late):
+    """A program of a module here. It tells of a write that is refused in one line and not with a traceback."""
+
+    def __call__(self, process: Process) -> int | None:
+        try:
+            return super().__call__(process)
+        except OSError as error:
+            with suppress(OSError):
+                complain(process, f"write error: {reason(error)}")
+            return 1
+
+
+def busybox(process: Process) -> int | None:
     """`busybox NAME [ARGUMENT]…`: one of the others."""
     called, words = name(process), process.argv[1:]
     if called != "busybox":  # a link to it by the name of a command that it would have
@@ -64,19 +64,9 @@ def busybox(process: Process) -> int:
     return PROGRAMS[words[0]](process)
 
 
-def polite(program: Program) -> Program:
-    """The program, which tells of a write that is refused in one line and not with a traceback."""
-
-    def run(process: Process) -> int:
-        try:
-            return program(process)
-        except OSError as error:
-            with suppress(OSError):
-                complain(process, f"write error: {reason(error)}")
-            return 1
-
-    return run
-
-
-PROGRAMS["busybox"] = busybox
-PROGRAMS.update({called: polite(program) for called, program in PROGRAMS.items()})
+PROGRAMS: dict[str, Program] = {
+    called: Applet(f"{__package__}.{module}", CALLED.get(called, called))
+    for module, names in HOMES.items()
+    for called in names.split()
+}
+PROGRAMS["busybox"] = Applet(__name__, "busybox")

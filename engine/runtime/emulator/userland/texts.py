@@ -1,10 +1,13 @@
-"""Commands over lines of text: cat cut grep head sort tail tr wc."""
+"""Commands over lines of text: cat cut head sort tail tr wc."""
 
+import codecs
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from functools import partial
 
 from podlink.engine.runtime.emulator.process import Exited, Process
 from podlink.engine.runtime.emulator.userland.command import Inputs, Options, complain, count, options
+from podlink.engine.runtime.emulator.userland.expressions import CLASSES
 
 DEFAULT_LINES = 10
 
@@ -101,7 +104,7 @@ def wc(process: Process) -> int:
     inputs = Inputs(process, paths)
     totals = [0] * len(letters)
     for path, descriptor in inputs:
-        figures = _measured(_all(process, descriptor), letters)
+        figures = _measured(iter(partial(process.read, descriptor), b""), letters)
         totals = [total + figure for total, figure in zip(totals, figures, strict=True)]
         process.write(1, _row(figures, path if paths else "", wide=len(paths) > 1))
     if len(paths) > 1:
@@ -109,105 +112,26 @@ def wc(process: Process) -> int:
     return inputs.status
 
 
-def _measured(text: bytes, letters: list[str]) -> list[int]:
-    known: dict[str, Callable[[], int]] = {
-        "l": lambda: text.count(b"\n"),
-        "w": lambda: len(text.split()),
-        "c": lambda: len(text),
-        "m": lambda: len(text.decode(errors="replace")),
-        "L": lambda: max((len(line) for line in text.split(b"\n")), default=0),
-    }
-    return [known[letter]() for letter in letters]
+def _measured(chunks: Iterator[bytes], letters: list[str]) -> list[int]:
+    """Counted as it comes: nothing of it is kept."""
+    figures = dict.fromkeys("lwcmL", 0)
+    characters = codecs.getincrementaldecoder("utf-8")("replace")
+    is_within, column = False, 0
+    for chunk in chunks:
+        first, *others = chunk.split(b"\n")
+        figures["l"] += len(others)
+        figures["w"] += len(chunk.split()) - (is_within and not chunk[:1].isspace())
+        figures["c"] += len(chunk)
+        figures["m"] += len(characters.decode(chunk))
+        figures["L"] = max(figures["L"], column + len(first), *map(len, others))
+        is_within, column = not chunk[-1:].isspace(), len(others[-1]) if others else column + len(first)
+    return [figures[letter] for letter in letters]
 
 
 def _row(figures: list[int], name: str, *, wide: bool) -> str:
     """A figure that stands alone as it is, more in columns."""
     text = " ".join(f"{figure:9}" for figure in figures) if wide or len(figures) > 1 else str(figures[0])
     return f"{text} {name}".rstrip() + "\n"
-
-
-def grep(process: Process) -> int:
-    """grep [-EFivcnqlohHwxs] [-e PATTERN] [PATTERN] [FILE]…; 1 where nothing was found, 2 after an error."""
-    found, words = options(process, "EFGivcnqlohHwxsa", "em", repeated="e")
-    patterns = found["e"].split("\n") if "e" in found else words[:1] and words.pop(0).split("\n")
-    if not patterns:
-        process.write(2, "Usage: grep [-HhnlLoqvsrRiwFE] [-m N] PATTERN/-e PATTERN.../-f FILE [FILE]...\n")
-        return 2
-    try:
-        expression = re.compile(_expression(patterns, found).encode(), re.IGNORECASE if "i" in found else 0)
-    except re.error as error:
-        complain(process, f"bad regex '{patterns[0]}': {error}")
-        return 2
-    inputs, total = Inputs(process, words, "{}"), 0
-    named = ("H" in found or len(words) > 1) and "h" not in found
-    for path, descriptor in inputs:
-        prefix = f"{'(standard input)' if path == '-' else path}:" if named else ""
-        total += (matched := _grep(process, descriptor, expression, found, prefix))
-        if matched and "q" in found:
-            return 0
-        if "l" in found and matched:
-            process.write(1, path + "\n")
-        elif "c" in found:
-            process.write(1, f"{prefix}{matched}\n")
-    return 2 if inputs.status else int(not total)
-
-
-def _grep(process: Process, descriptor: int, expression: re.Pattern[bytes], found: Options, prefix: str) -> int:
-    """How many lines were selected; they are written unless only their number or the file's name was asked for."""
-    silent, selected = {"q", "l", "c"} & set(found), 0
-    for number, line in enumerate(process.lines(descriptor), start=1):
-        line = line.removesuffix(b"\n")
-        if (expression.search(line) is None) != ("v" in found):
-            continue
-        selected += 1
-        head = (prefix + (f"{number}:" if "n" in found else "")).encode()
-        if not silent:
-            texts = [match[0] for match in expression.finditer(line) if match[0]] if "o" in found else [line]
-            process.write(1, b"".join(head + text + b"\n" for text in texts))
-        if "q" in found or "l" in found or ("m" in found and selected >= count(process, found["m"])):
-            break
-    return selected
-
-
-def _expression(patterns: list[str], found: Options) -> str:
-    translate = re.escape if "F" in found else _extended if "E" in found else _basic
-    joined = "|".join(f"(?:{translate(pattern)})" for pattern in patterns)
-    if "x" in found:
-        return f"^(?:{joined})$"
-    return rf"\b(?:{joined})\b" if "w" in found else joined
-
-
-CLASSES = {
-    "[:alpha:]": "a-zA-Z",
-    "[:digit:]": "0-9",
-    "[:alnum:]": "a-zA-Z0-9",
-    "[:upper:]": "A-Z",
-    "[:lower:]": "a-z",
-    "[:space:]": r"\s",
-    "[:blank:]": r" \t",
-    "[:punct:]": r"!-/:-@\[-`{-~",
-    "[:xdigit:]": "0-9a-fA-F",
-}
-
-
-def _extended(pattern: str) -> str:
-    """POSIX's extended expressions are nearly ours; only the classes have other names."""
-    for name, characters in CLASSES.items():
-        pattern = pattern.replace(name, characters)
-    return pattern
-
-
-def _basic(pattern: str) -> str:
-    """In a basic expression `( ) { } + ? |` mean themselves, and are special behind a backslash: regex(7)."""
-
-    def turned(match: re.Match[str]) -> str:
-        text = match[0]
-        if text.startswith("["):
-            return text
-        return text[1] if text.startswith("\\") else "\\" + text
-
-    pattern = re.sub(r"\[\^?\]?(?:\[:\w+:\]|[^\]])*\]|\\[(){}+?|]|[(){}+?|]", turned, pattern)
-    return _extended(re.sub(r"^\*", r"\\*", pattern))
 
 
 def sort(process: Process) -> int:

@@ -4,9 +4,11 @@ A word is parsed as it is read, for only that tells where it ends: `"$(echo ")")
 a script again, so the reader of words is handed a way to parse one.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from podlink.engine.runtime.emulator.userland.printing import unescaped
 from podlink.engine.runtime.emulator.userland.syntax import (
     Arithmetic,
     Document,
@@ -20,11 +22,19 @@ from podlink.engine.runtime.emulator.userland.syntax import (
 
 OPERATORS = ("<<-", "&&", "||", ";;", "<<", ">>", "<&", ">&", "<>", ">|", "|", "&", ";", "<", ">", "(", ")")
 SPECIAL = "@*#?-$!"
-EXPANSIONS = (":-", ":=", ":?", ":+", "##", "%%", "-", "=", "?", "+", "#", "%")
+EXPANSIONS = (":-", ":=", ":?", ":+", "##", "%%", "//", "-", "=", "?", "+", "#", "%", "/", ":")
+PATTERNS = ("#", "##", "%", "%%", "/", "//")
+"""Those whose operand is a pattern, also where the whole is quoted."""
+ENDS = {"/": "/}", "//": "/}", ":": ":}"}
+"""What may end an operand, where it is not the brace alone."""
 
 
 class SyntaxFault(Exception):
     """The script is not one; the message is the shell's."""
+
+
+class Unfinished(SyntaxFault):
+    """It may become one when more of it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,8 @@ class Reader:
         self.at = at
         self._parse = parse
         self._heredocs: list[_Heredoc] = []
+        self.is_unfinished = text.endswith("\\\n")
+        """Whether what was read would go on in another line, though it makes sense as it is."""
 
     def token(self) -> Token:
         """The next one."""
@@ -127,6 +139,8 @@ class Reader:
                 if line == expected.delimiter:
                     break
                 lines.append(line + "\n")
+            else:
+                self.is_unfinished = True
             text = "".join(lines)
             expected.document.word = (Literal(text, True),) if expected.quoted else Reader(text, self._parse).quoted("")
         self._heredocs = []
@@ -154,10 +168,18 @@ class Reader:
         self.at += 1
         return [Literal(char)]
 
+    def _escaped_text(self) -> str:
+        """What stands in `$'…'`, where a quote may stand behind a backslash."""
+        found = re.compile(r"'((?:[^'\\]|\\.)*)'", re.DOTALL).match(self.text, self.at)
+        if not found:
+            raise Unfinished("syntax error: unterminated quoted string")
+        self.at = found.end()
+        return found[1].replace("\\'", "'")
+
     def _until_quote(self) -> str:
         end = self.text.find("'", self.at + 1)
         if end < 0:
-            raise SyntaxFault("syntax error: unterminated quoted string")
+            raise Unfinished("syntax error: unterminated quoted string")
         text = self.text[self.at + 1 : end]
         self.at = end + 1
         return text
@@ -168,7 +190,7 @@ class Reader:
         while (char := self.peek()) != end or not char:
             if not char:
                 if end:
-                    raise SyntaxFault("syntax error: unterminated quoted string")
+                    raise Unfinished("syntax error: unterminated quoted string")
                 break
             if char == "\\" and self.text[self.at + 1 : self.at + 2] in ("$", "`", '"', "\\", "\n"):
                 escaped = self.text[self.at + 1]
@@ -192,10 +214,14 @@ class Reader:
         char = self.peek()
         if char == "(":
             self.at += 1
-            return Substitution(self._parse(self), quoted)
+            found = Substitution(self._parse(self), quoted)
+            self.is_unfinished |= self.text[self.at - 1] != ")"
+            return found
         if char == "{":
             self.at += 1
             return self._braces(quoted)
+        if char == "'" and not quoted:
+            return Literal(unescaped(self._escaped_text())[0], True)
         name = self._name()
         return Parameter(name, quoted=quoted) if name else Literal("$", quoted)
 
@@ -203,7 +229,7 @@ class Reader:
         end = self.at + 1
         while self.text[end : end + 1] != "`":
             if end >= len(self.text):
-                raise SyntaxFault("syntax error: EOF in backquote substitution")
+                raise Unfinished("syntax error: EOF in backquote substitution")
             end += 2 if self.text[end] == "\\" else 1
         inner = self.text[self.at + 1 : end].replace("\\`", "`").replace("\\$", "$").replace("\\\\", "\\")
         self.at = end + 1
@@ -242,7 +268,8 @@ class Reader:
         for operator in EXPANSIONS:
             if self.text.startswith(operator, self.at):
                 self.at += len(operator)
-                return self._closed(Parameter(name, operator, self._operand(quoted), quoted))
+                first = self._operand(quoted and operator not in PATTERNS, ENDS.get(operator, "}"))
+                return self._closed(Parameter(name, operator, first, quoted, self._second(quoted)))
         return self._closed(Parameter(name, quoted=quoted))
 
     def _long_name(self) -> str:
@@ -251,10 +278,17 @@ class Reader:
             self.at += 1
         return self.text[start : self.at] if self.at > start else self._name()
 
-    def _operand(self, quoted: bool) -> Word:
-        """The word in `${name:-word}`: up to the brace that closes."""
+    def _second(self, quoted: bool) -> Word | None:
+        """What stands behind another delimiter."""
+        if self.peek() in ("}", ""):
+            return None
+        self.at += 1
+        return self._operand(quoted)
+
+    def _operand(self, quoted: bool, ends: str = "}") -> Word:
+        """The word in `${name:-word}`: up to the brace that closes, or another end."""
         parts: list[Part] = []
-        while (char := self.peek()) and char != "}":
+        while (char := self.peek()) and char not in ends:
             if quoted and char not in '"\\$`':
                 parts.append(Literal(char, True))
                 self.at += 1
@@ -264,7 +298,7 @@ class Reader:
 
     def _closed(self, part: Parameter) -> Part:
         if self.peek() != "}":
-            raise SyntaxFault("syntax error: bad substitution" if self.peek() else "syntax error: missing '}'")
+            raise SyntaxFault("syntax error: bad substitution") if self.peek() else Unfinished("syntax error: missing '}'")
         self.at += 1
         return part
 
