@@ -1,35 +1,42 @@
 """The composition root: a `Config` becomes a `Host` of real parts, and an `Engine` around it. Choices are made only here."""
 
-import fcntl
 import os
 import random
 import sys
-import tempfile
-import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import podlink
-from podlink.engine.config import Config
-from podlink.engine.containers.reconcile import conclude_one, reconcile
-from podlink.engine.errors import EngineUnavailable
+from podlink.engine import places
+from podlink.engine.clock import REAL, Clock
+from podlink.engine.config import USUAL, Config, Limits
+from podlink.engine.containers.reconcile import conclude_or_owe, reconcile, settle_arrears
+from podlink.engine.errors import EngineUnavailable, ImageNotFound
 from podlink.engine.handles import Containers, Images, Networks, System
 from podlink.engine.host import Host
 from podlink.engine.images.collect import collect
-from podlink.engine.linux import facts
+from podlink.engine.images.lookup import find_image
+from podlink.engine.linux import facts, portable
+from podlink.engine.linux.machine import Machine, ThisMachine
+from podlink.engine.network import configured
 from podlink.engine.network.driver import Ground
 from podlink.engine.network.wires import Wires
+from podlink.engine.oci.image.platforms import EVERY_FEATURE
 from podlink.engine.oci.spec.values import Device, HostFacts, Rlimit
+from podlink.engine.runtime.arrears import Arrears
 from podlink.engine.runtime.base import Runtime
-from podlink.engine.state.state import State
+from podlink.engine.runtime.waits import Waits
 from podlink.engine.storage.content import Content
 from podlink.engine.storage.driver import StorageDriver
+from podlink.engine.storage.scratch import Scratch
 
 if TYPE_CHECKING:
-    from podlink.engine.runtime.emulator.process import Program
+    from podlink.engine.faults.faults import Faults
+    from podlink.engine.runtime.emulator.programs import Programs
 
 
 class Engine:
@@ -60,31 +67,36 @@ class Engine:
         """
         with ExitStack() as stack:
             host = stack.enter_context(open_host(config or Config()))
+            host.arrears.begin(partial(settle_arrears, host))
             reconcile(host)
             collect(host)
-            host.runtime.listen(lambda container: conclude_one(host, container))
+            host.runtime.listen(partial(conclude_or_owe, host))
             return cls(host, stack.pop_all())
 
     @classmethod
-    def emulated(cls, root: Path | None = None, *, seed: int | None = None) -> Self:
+    def emulated(cls, root: Path | None = None, *, seed: int | None = None, clock: Clock = REAL, limits: Limits = USUAL) -> Self:
         """An engine without a kernel under it: no root privileges, no runc; containers live in this process and end with it.
 
         root: where to keep files, which one process at a time may hold; None: in memory and a temporary folder that goes
-        with the engine. seed: makes IDs and names the same at each run.
+        with the engine. seed: makes IDs and names the same at each run. clock: a `VirtualClock` for time that passes when a test
+        says so. limits: on images.
         """
         with ExitStack() as stack:
-            folder = root or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="podlink-")))
-            config = Config(root=folder, runroot=folder / "run", runtime="emulator", storage_driver="vfs")
+            folder = root or _scratch(stack)
+            config = Config(root=folder, runroot=folder / "run", runtime="emulator", storage_driver="vfs", limits=limits)
             chooser = random.Random(seed) if seed is not None else None
-            host = stack.enter_context(open_host(config, in_memory=root is None, chooser=chooser))
+            host = stack.enter_context(open_host(config, in_memory=root is None, chooser=chooser, clock=clock))
+            host.arrears.begin(partial(settle_arrears, host))
             if root is not None:
                 reconcile(host)
                 collect(host)
-            host.runtime.listen(lambda container: conclude_one(host, container))
-            return cls(host, stack.pop_all())
+            host.runtime.listen(partial(conclude_or_owe, host))
+            engine = cls(host, stack.pop_all())
+            engine.programs.find_image = partial(_image_id, host)
+            return engine
 
     @property
-    def programs(self) -> "MutableMapping[str, Program]":
+    def programs(self) -> "Programs":
         """What runs in emulated containers, by absolute path (`/usr/sbin/nginx`) or by base name: put a function there.
 
             def nginx(process: Process) -> int:         it gets its arguments, environment, files, streams and signals
@@ -94,13 +106,21 @@ class Engine:
 
             engine.programs["/usr/sbin/nginx"] = nginx
 
-        Raises EngineUnavailable for an engine whose containers run on a real kernel.
+        An image as a key (`web:1`, or its ID) has the function stand for whatever its containers are told to run. Raises
+        EngineUnavailable for an engine whose containers run on a real kernel; InvalidRequest for a key or a value that is none.
         """
         if self.host.runtime.name != "emulator":
             raise EngineUnavailable(f"programs are for an emulated engine; this one runs containers on {self.host.runtime.name}")
         runtime: Any = self.host.runtime
-        programs: MutableMapping[str, Program] = runtime.programs
+        programs: Programs = runtime.programs
         return programs
+
+    @property
+    def faults(self) -> "Faults":
+        """Failures on demand, for tests: `with engine.faults.fail("storage.mount"): …`."""
+        from podlink.engine.faults.faults import Faults
+
+        return Faults(self.host)
 
     def close(self) -> None:
         """Let go of what this engine holds. Containers live on; emulated ones end. Again is no error."""
@@ -114,79 +134,74 @@ class Engine:
 
 
 @contextmanager
-def open_host(config: Config, *, in_memory: bool = False, chooser: random.Random | None = None) -> Iterator[Host]:
+def open_host(
+    config: Config, *, in_memory: bool = False, chooser: random.Random | None = None, clock: Clock = REAL
+) -> Iterator[Host]:
     """The parts of an engine, put together for as long as the block lasts. in_memory: the state is kept in no file."""
+    from podlink.engine.state.state import State  # SQLAlchemy: who only imports the engine does not wait for it
+
+    if config.runtime == "runc" and not portable.LINUX:
+        raise EngineUnavailable("containers on runc need Linux; choose the emulator (--runtime emulator)")
     if config.runtime == "runc" and os.geteuid() != 0:
         raise EngineUnavailable("containers on runc need root; run as root, or choose the emulator (--runtime emulator)")
-    with ExitStack() as stack:
-        _make_folders(config)
+    configured.check(config.bridge, config.subnet, config.nft_table)
+    with ExitStack() as stack, ExitStack() as parts:  # runs may end with their runtime, and the state outlives that
+        stack.enter_context(places.claimed(config))
         if config.runtime == "emulator":
-            stack.enter_context(_alone(config.root))
-        _settle_driver(config)
-        state = State.open(None if in_memory else config.root / "podlink.db", None if in_memory else config.runroot / "locks")
+            stack.enter_context(places.alone(config.root))
+        content = Content(config.root / "blobs")
+        storage, runtime = _parts(config, clock, chooser, durable=not in_memory)
+        parts.callback(storage.close)
+        parts.callback(runtime.close)
+        arrears = Arrears(clock)
+        parts.callback(arrears.close)
+        path, locks = (None, None) if in_memory else (config.root / "podlink.db", config.runroot / "locks")
+        state = State.open(path, locks, clock.now, before_new=lambda: places.refuse_orphans(config, storage, content, runtime))
         stack.callback(state.close)
-        storage, runtime = _parts(config, durable=not in_memory)
-        stack.callback(storage.close)
-        stack.callback(runtime.close)
-        yield Host(
+        waits = Waits(runtime.watch, clock)
+        stack.callback(waits.close)
+        # what a range of addresses of our own is made from: the same for the same root, or for the same seed
+        owner = str(chooser.getrandbits(128) if chooser else config.root.absolute())
+        host = Host(
             config=config,
             state=state,
             storage=storage,
-            content=Content(config.root / "blobs"),
+            content=content,
             runtime=runtime,
-            network=Wires(state, _ground(config), config.bridge, config.subnet, str(config.root.absolute()), time.time_ns),
+            network=Wires(state, _ground(config), config.bridge, config.subnet, owner, clock.now),
             facts=_facts(config),
-            now=time.time_ns,
+            machine=_machine(config, clock),
+            clock=clock,
+            waits=waits,
+            arrears=arrears,
             chooser=chooser,
             cleanup=_cleanup_command(config),
         )
-
-
-def _make_folders(config: Config) -> None:
-    """The root and the run directory, for their owner only."""
-    try:
-        for folder in (config.root, config.runroot):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise EngineUnavailable(
-            f"{error.filename}: can't be made ({error.strerror}); choose others with --root and --runroot"
-        ) from error
-
-
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Hold a root of emulated containers for this process alone: they live in it. A second opener is told who it is."""
-    with (root / "emulator.lock").open("a+") as lock:
+        process = os.getpid()
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read().strip() or "unknown"
-            raise EngineUnavailable(
-                f"{root}: process {holder} has it open, and emulated containers belong to one process"
-            ) from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        yield
+            yield host
+        finally:
+            if os.getpid() != process:  # a fork has copies of all that is held, and must let go of none of it
+                stack.pop_all()
+                parts.pop_all()
 
 
-def _settle_driver(config: Config) -> None:
-    """A root keeps to the storage driver that it was made with: another would not find its layers."""
-    mark = config.root / "storage-driver"
+def _scratch(stack: ExitStack) -> Path:
+    """A temporary folder that goes with the stack."""
+    scratch = Scratch()
+    stack.callback(scratch.remove)
+    return scratch.path
+
+
+def _image_id(host: Host, name: str) -> str:
+    """Of the image that has this name now; empty: there is none."""
     try:
-        with mark.open("x") as file:
-            file.write(config.storage_driver + "\n")
-    except FileExistsError:
-        made_with = mark.read_text().strip()
-        if made_with and made_with != config.storage_driver:
-            raise EngineUnavailable(
-                f"{config.root} was made with the storage driver {made_with}, not {config.storage_driver}; "
-                f"say --storage-driver {made_with}, or choose another --root"
-            ) from None
+        return find_image(host, name).id
+    except ImageNotFound:
+        return ""
 
 
-def _parts(config: Config, durable: bool) -> tuple[StorageDriver, Runtime]:
+def _parts(config: Config, clock: Clock, chooser: random.Random | None, durable: bool) -> tuple[StorageDriver, Runtime]:
     """Those that are asked for are those that are loaded: no kind of engine needs what another stands on.
 
     Where nothing separates a container from the engine but the emulator, containers share their files until they write.
@@ -194,11 +209,13 @@ def _parts(config: Config, durable: bool) -> tuple[StorageDriver, Runtime]:
     if config.runtime == "emulator":
         from podlink.engine.runtime.emulator.runtime import EmulatorRuntime
         from podlink.engine.storage.shared import SharedDriver
+        from podlink.engine.storage.vfs import VfsDriver
 
-        if config.storage_driver == "vfs":
-            shared = SharedDriver(config.root / "vfs", durable=durable)
-            return shared, EmulatorRuntime(claim=shared.claim, durable=durable)
-        return _storage(config), EmulatorRuntime(durable=durable)
+        if durable:
+            files = VfsDriver(config.root / "vfs", owners=False) if config.storage_driver == "vfs" else _storage(config)
+            return files, EmulatorRuntime(clock, chooser=chooser)
+        shared = SharedDriver(config.root / "vfs")
+        return shared, EmulatorRuntime(clock, files=shared, durable=False, chooser=chooser)
     from podlink.engine.runtime.runc import RuncRuntime
 
     return _storage(config), RuncRuntime(config.runroot, config.cgroup_parent)
@@ -225,15 +242,25 @@ def _ground(config: Config) -> Ground:
     return KernelGround(config.runroot.absolute(), config.nft_table, f"podlink of {config.root.absolute()}")
 
 
+def _machine(config: Config, clock: Clock) -> Machine:
+    """As the facts about it, real or made up."""
+    if config.runtime == "emulator":
+        from podlink.engine.runtime.emulator.machine import EmulatedMachine
+
+        return EmulatedMachine(clock)
+    return ThisMachine()
+
+
 def _facts(config: Config) -> HostFacts:
     """What the spec must know of the host. An emulated host is a made-up one: the same on every machine."""
     if config.runtime == "emulator":
-        return HostFacts(cgroup_version=2, capabilities=frozenset(facts.every_capability()))
+        return HostFacts(cgroup_version=2, capabilities=frozenset(facts.every_capability()), features=EVERY_FEATURE)
     found = facts.read(f"/{config.cgroup_parent}")
     return HostFacts(
         cgroup_version=found.cgroup_version,
         capabilities=found.capabilities,
         architecture=found.architecture,
+        features=found.features,
         seccomp=found.seccomp,
         devices=tuple(Device(**vars(each)) for each in found.devices),
         selinux=found.selinux,

@@ -14,6 +14,7 @@
     │   ├── RuntimeFailed       the OCI runtime refused; carries its own reason
     │   ├── NetworkFailed       a network that can't be built, has no address left, or a port that is taken
     │   ├── StorageFailed       the disk or the storage driver refused
+    │   │   └── StorageFull     no space is left on the disk of the root
     │   ├── RegistryFailed      a registry, or the way to it: refused, unreachable, or not one
     │   └── Cancelled           the caller left before the answer was there
     └── EngineUnavailable(reason)   the engine itself can't be had: no runc, no root, state unreadable
@@ -100,6 +101,10 @@ class RuntimeFailed(ErrorOccurred):
 
 class StorageFailed(ErrorOccurred):
     """The storage driver or the disk under it refused."""
+
+
+class StorageFull(StorageFailed):
+    """No space is left on the disk of the root. What ends or removes something works all the same."""
 
 
 class NetworkFailed(ErrorOccurred):

@@ -2,7 +2,7 @@
 
     $ podlink serve --verbose unix:/tmp/p.sock
     # mount -t overlay overlay -o lowerdir=…,upperdir=…,workdir=… /var/lib/podlink/overlay/…/merged
-    # runc --root /run/podlink/runc run -d --bundle … 4f1d…
+    # runc --root /run/podlink/14218cb1/runc run -d --bundle … 4f1d…
 
 It is the trace, the debug log and the tutorial in one.
 """

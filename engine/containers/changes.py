@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from podlink.engine.containers.lifecycle import readable
 from podlink.engine.host import Host
 from podlink.engine.oci.spec.mounts import ETC, MARK, mounts
-from podlink.engine.state.containers import Container
+from podlink.engine.state.values import Container
 from podlink.engine.storage.changes import Change, Kind
 
 

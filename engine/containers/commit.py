@@ -23,9 +23,9 @@ from podlink.engine.oci.layer.whiteouts import PREFIX
 from podlink.engine.oci.layer.writer import Writer
 from podlink.engine.oci.reference import localized
 from podlink.engine.oci.spec.values import ContainerConfig
-from podlink.engine.state.containers import Container, Status
-from podlink.engine.state.images import Image
+from podlink.engine.state.values import Container, Image, Status
 from podlink.engine.storage.changes import Kind, linked
+from podlink.engine.storage.durable import refusals
 
 EVERYBODYS = ("TERM=", "HOSTNAME=", "container=")
 """Variables that each container is given, and that are nobody's wish for the next one."""
@@ -48,7 +48,7 @@ def commit(
     """
     names = [localized(new_tag(image_name))] if image_name else []
     try:
-        with tempfile.TemporaryFile(dir=host.config.root) as file:
+        with refusals(str(host.config.root)), tempfile.TemporaryFile(dir=host.config.root) as file:
             with locked(host, name) as container:
                 base = find_image(host, container.image)
                 execution = apply_changes(_execution(container.config, ImageConfig.parse(base.config).execution), changes)
@@ -63,8 +63,8 @@ def commit(
             file.seek(0)
             with open(file.fileno(), "rb", closefd=False) as stream:
                 return stack(host, base.layers, stream, media_types.LAYER_TAR, describe, names, "commit")
-    except OSError as error:
-        raise StorageFailed(f"commit of container {name}: {error.strerror or error}") from error
+    except StorageFailed as trouble:
+        raise type(trouble)(f"commit of container {name}: {trouble.reason}") from trouble
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def _described(
     host: Host, base: Image, execution: Execution, container: Container, diff_id: Digest | None, author: str, message: str
 ) -> ImageConfig:
     """The base's configuration with one step more."""
-    now, before = host.now(), ImageConfig.parse(base.config)
+    now, before = host.clock.now(), ImageConfig.parse(base.config)
     words = " ".join(container.config.args)
     step = History(created=now, created_by=words, author=author, comment=message, empty_layer=diff_id is None)
     return replace(

@@ -1,23 +1,23 @@
 """CreateContainer: a record, a directory and a writable layer; nothing runs yet."""
 
-import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from functools import lru_cache
+from typing import Any
 
 from podlink.engine.containers.fill import make_volumes
 from podlink.engine.containers.found import find_named
 from podlink.engine.containers.request import CreateRequest, refuse_unbuilt, spread
 from podlink.engine.containers.settle import settle
-from podlink.engine.errors import ErrorOccurred, ImageNotFound, InvalidRequest, NameInUse, NotHonoured
+from podlink.engine.errors import ErrorOccurred, ImageNotFound, InvalidRequest, NameInUse
 from podlink.engine.host import Host
 from podlink.engine.ids import new_id, new_name
 from podlink.engine.images.lookup import find_image
 from podlink.engine.oci.image.config import ImageConfig
 from podlink.engine.oci.spec.capabilities import resolve
 from podlink.engine.oci.spec.values import ContainerConfig
-from podlink.engine.state.containers import Container
-from podlink.engine.state.images import Image
+from podlink.engine.state.values import Container, Image
 
 NAME_ATTEMPTS = 32
 
@@ -28,16 +28,16 @@ def create(host: Host, request: CreateRequest) -> str:
     Raises ImageNotFound; NotHonoured or InvalidRequest, naming the field; NameInUse, naming the holder.
     """
     refuse_unbuilt(request)
-    _refuse_terminals(host, request)
     request = spread(request)
     image = _image_of(host, request)
     container = new_id(host.chooser)
-    settings = ImageConfig.parse(image.config).runtime()
-    config = settle(request, settings, container, platform.node(), find_named(host, request, settings, container))
+    settings = _settings(image.config)
+    config = settle(request, settings, container, host.machine.hostname(), find_named(host, request, settings, container))
     resolve(config.cap_add, config.cap_drop, config.privileged, host.facts.capabilities)
     layers = tuple(layer.chain for layer in image.layers)
     with host.state.locks.hold(container), ExitStack() as undo:
         directory = host.directory(container)
+        undo.callback(host.state.locks.forget, container)
         undo.callback(shutil.rmtree, directory, ignore_errors=True)
         directory.mkdir(parents=True)
         make_volumes(host, container, config, undo)
@@ -48,10 +48,10 @@ def create(host: Host, request: CreateRequest) -> str:
     return container
 
 
-def _refuse_terminals(host: Host, request: CreateRequest) -> None:
-    for field in ("tty", "interactive"):
-        if getattr(request, field) and not host.runtime.attaches:
-            raise NotHonoured(field, f"{host.runtime.name} has no terminals and no stdin; choose runc, or leave it out")
+@lru_cache(maxsize=128)
+def _settings(config: bytes) -> Mapping[str, Any]:
+    """What the image configuration says of its containers; nobody changes it."""
+    return ImageConfig.parse(config).runtime()
 
 
 def _image_of(host: Host, request: CreateRequest) -> Image:
@@ -76,7 +76,7 @@ def _record(host: Host, request: CreateRequest, image: Image, container: str, co
             image=image.id,
             image_name=request.image or request.image_id,
             layers=tuple(layer.chain for layer in image.layers),
-            created_at=host.now(),
+            created_at=host.clock.now(),
             config=config,
             root_size=image.size,
         )

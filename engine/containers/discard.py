@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from podlink.engine.errors import ContainerNotFound, EngineError
 from podlink.engine.host import Host
-from podlink.engine.state.containers import Container
+from podlink.engine.state.values import Container
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +26,13 @@ def discard(host: Host, container: Container) -> None:
 
 
 def drop_parts(host: Host, container: str) -> None:
-    """Remove what the host holds of a container without a record."""
-    host.samples.pop(container, None)
+    """Remove what the host holds of a container without a record, its lock, which the caller holds, last of all."""
+    host.baselines.pop(container, None)
+    host.state.locks.forget(container)
     try:
         host.storage.delete(container)
         shutil.rmtree(host.directory(container), ignore_errors=True)
         host.runtime.forget(container, host.directory(container))
+        host.arrears.soon()
     except (EngineError, OSError) as trouble:
         log.warning("container %s is removed; a part of it is left until the next sweep: %s", container[:12], trouble)

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from podlink.engine.host import Host
+from podlink.engine.linux import portable
 from podlink.engine.linux.safepath import open_inside
 from podlink.engine.oci.spec.values import ContainerConfig, Volume
 from podlink.engine.storage.copy import copy_tree
@@ -52,7 +53,7 @@ def _ours(config: ContainerConfig) -> Iterator[Volume]:
 
 def _copy(rootfs: Path, place: str, data: Path) -> None:
     """place: a path of the image, so it is opened as from inside; an image with no directory there fills nothing."""
-    root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    root = os.open(rootfs, portable.THROUGH)
     try:
         found = open_inside(root, os.fsencode(place), os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
@@ -60,7 +61,7 @@ def _copy(rootfs: Path, place: str, data: Path) -> None:
     finally:
         os.close(root)
     try:
-        copy_tree(Path(f"/proc/self/fd/{found}"), data)
+        copy_tree(Path(portable.way_to(found)), data)
     finally:
         os.close(found)
 

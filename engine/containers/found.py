@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from podlink.engine.containers.limits import settle_limits, settle_oom_score, settle_rlimits
+from podlink.engine.containers.logging import Logging, settle_logging
 from podlink.engine.containers.mappings import settle_users
 from podlink.engine.containers.modes import settle_mode
 from podlink.engine.containers.networking import Networking, settle_networking
 from podlink.engine.containers.request import CreateRequest
+from podlink.engine.containers.reserved import refuse_reserved
 from podlink.engine.containers.security import Confinement, settle_confinement
 from podlink.engine.containers.volumes import declared, find_devices, image_volumes, parse_tmpfs, parse_volumes, refuse_clashes
 from podlink.engine.host import Host
@@ -37,6 +39,7 @@ class Found:
     uid_map: tuple[IDRange, ...] = ()
     gid_map: tuple[IDRange, ...] = ()
     networking: Networking = field(default_factory=Networking)
+    logging: Logging = field(default_factory=Logging)
 
 
 def find_named(host: Host, request: CreateRequest, image: Mapping[str, Any], container: str) -> Found:
@@ -57,7 +60,8 @@ def find_named(host: Host, request: CreateRequest, image: Mapping[str, Any], con
         userns_mode=userns_mode,
         uid_map=maps.uids if maps else (),
         gid_map=maps.gids if maps else (),
-        networking=settle_networking(host, request, image, mapped=maps is not None),
+        networking=settle_networking(host, request, image),
+        logging=settle_logging(request),
     )
 
 
@@ -73,6 +77,8 @@ def _mounts(host: Host, request: CreateRequest, image: Mapping[str, Any], contai
         volumes += parse_volumes([f"{request.shm_dir}:/dev/shm"], host.facts, named_volumes(host), own)
     tmpfs = parse_tmpfs(request.tmpfs)
     refuse_clashes(volumes, tmpfs)
+    refuse_reserved(volumes, tmpfs)
     taken = [*(each.destination for each in volumes), *(each.destination for each in tmpfs)]
     more, in_memory = image_volumes(declared(image, request.builtin_imgvolumes), request.image_volume_type, own, taken)
+    refuse_reserved(more, in_memory, "the image's Volumes")
     return [*volumes, *more], [*tmpfs, *in_memory]

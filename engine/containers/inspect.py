@@ -5,25 +5,41 @@ A key whose feature is not built yet has its zero value, which is the truth: Cre
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
+from podlink.engine.containers.inspected import (
+    InspectedBinding,
+    InspectedConfig,
+    InspectedContainer,
+    InspectedHostConfig,
+    InspectedLog,
+    InspectedMount,
+    InspectedNetwork,
+    InspectedRate,
+    InspectedResources,
+    InspectedState,
+    InspectedUser,
+    InspectedWeight,
+)
 from podlink.engine.containers.lifecycle import LIVE
+from podlink.engine.containers.limits import PERIOD
 from podlink.engine.containers.list import Summary, get_container
-from podlink.engine.containers.logs import FILE
+from podlink.engine.containers.logs import log_file
 from podlink.engine.containers.modes import dependencies
-from podlink.engine.containers.users import resolve_user
+from podlink.engine.containers.users import in_storage, resolve_groups, resolve_user
 from podlink.engine.errors import EngineError
 from podlink.engine.host import Host
 from podlink.engine.oci.image.times import rfc3339
-from podlink.engine.oci.spec.values import ContainerConfig, Device, DeviceValue
-from podlink.engine.state.containers import Container, Status
+from podlink.engine.oci.spec.build import annotations
+from podlink.engine.oci.spec.devices import node
+from podlink.engine.oci.spec.values import ContainerConfig, DeviceValue, User
+from podlink.engine.state.values import Container, Status
 
 NEVER = "0001-01-01T00:00:00Z"
 """The moment of what has not happened, as programs of the time write it."""
 OCI_VERSION = "1.0.2"
 
 
-def inspect_container(host: Host, name: str) -> dict[str, Any]:
+def inspect_container(host: Host, name: str) -> InspectedContainer:
     """The document, ready for JSON. Raises ContainerNotFound."""
     seen = get_container(host, name)
     container = seen.container
@@ -35,11 +51,11 @@ def inspect_container(host: Host, name: str) -> dict[str, Any]:
         "State": _state(container),
         "Image": container.image,
         "ImageName": container.image_name,
-        "ResolvConfPath": _written(host, container, "resolv.conf"),
-        "HostnamePath": _written(host, container, "hostname"),
-        "HostsPath": _written(host, container, "hosts"),
+        "ResolvConfPath": _bound(seen, "/etc/resolv.conf"),
+        "HostnamePath": _bound(seen, "/etc/hostname"),
+        "HostsPath": _bound(seen, "/etc/hosts"),
         "StaticDir": str(host.directory(container.id)),
-        "LogPath": str(host.directory(container.id) / FILE) if container.config.log_driver != "none" else "",
+        "LogPath": str(log_file(host, container) or ""),
         "Name": container.name,
         "RestartCount": 0,
         "Driver": host.storage.name,
@@ -53,12 +69,12 @@ def inspect_container(host: Host, name: str) -> dict[str, Any]:
         "Mounts": _mounts(seen),
         "Dependencies": dependencies(container.config),
         "NetworkSettings": _network(seen),
-        "HostConfig": _host_config(host, container.config),
+        "HostConfig": _host_config(host, container),
         "Config": _config(host, container),
     }
 
 
-def _state(container: Container) -> dict[str, Any]:
+def _state(container: Container) -> InspectedState:
     live = container.status in LIVE
     return {
         "OciVersion": OCI_VERSION,
@@ -76,20 +92,20 @@ def _state(container: Container) -> dict[str, Any]:
     }
 
 
-def _mounts(seen: Summary) -> list[dict[str, Any]]:
+def _mounts(seen: Summary) -> list[InspectedMount]:
     return [
         {"destination": each.destination, "type": each.type, "source": each.source, "options": list(each.options)}
         for each in seen.mounts
     ]
 
 
-def _network(seen: Summary) -> dict[str, Any]:
+def _network(seen: Summary) -> InspectedNetwork:
     namespace = f"/proc/{seen.container.pid}/ns/net" if seen.container.status in LIVE else ""
     lease = seen.lease
     return {
         "Bridge": lease.network.bridge if lease else "",
         "SandboxID": "",
-        "HairpinMode": False,
+        "HairpinMode": lease is not None,
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,
         "Ports": [
@@ -101,21 +117,23 @@ def _network(seen: Summary) -> dict[str, Any]:
         "SecondaryIPv6Addresses": [],
         "EndpointID": "",
         "Gateway": lease.network.gateway if lease else "",
-        "GlobalIPv6Addresses": [lease.address6] if lease else [],
-        "GlobalIPv6PrefixLen": lease.network.prefix6 if lease else 0,
+        "GlobalIPv6Addresses": [lease.address6] if lease and lease.ipv6 else [],
+        "GlobalIPv6PrefixLen": lease.network.prefix6 if lease and lease.ipv6 else 0,
         "IPAddress": [lease.address] if lease else [],
         "IPPrefixLen": lease.network.prefix if lease else 0,
-        "IPv6Gateway": lease.network.gateway6 if lease else "",
+        "IPv6Gateway": lease.network.gateway6 if lease and lease.ipv6 else "",
         "MacAddress": lease.mac if lease else "",
     }
 
 
-def _log_config(config: ContainerConfig) -> dict[str, Any]:
-    return {"Type": config.log_driver, "Config": {"max-size": str(config.log_limit)} if config.log_limit else {}}
+def _log_config(config: ContainerConfig) -> InspectedLog:
+    options = {"max-size": str(config.log_limit), "max-file": str(config.log_files)} if config.log_limit else {}
+    more = {"path": config.log_path, "tag": config.log_tag}
+    return {"Type": config.log_driver, "Config": options | {name: value for name, value in more.items() if value}}
 
 
-def _host_config(host: Host, config: ContainerConfig) -> dict[str, Any]:
-    resources = config.resources
+def _host_config(host: Host, container: Container) -> InspectedHostConfig:
+    config = container.config
     return {
         "ContainerIDFile": "",
         "LogConfig": _log_config(config),
@@ -128,7 +146,7 @@ def _host_config(host: Host, config: ContainerConfig) -> dict[str, Any]:
         "DNSOptions": list(config.dns_options),
         "DNSSearch": list(config.dns_search),
         "ExtraHosts": list(config.hosts),
-        "GroupAdd": list(config.group_add),
+        "GroupAdd": _groups(host, container),
         "IpcMode": config.ipc_mode,
         "Cgroup": "",
         "OomScoreAdj": config.oom_score_adj,
@@ -142,23 +160,31 @@ def _host_config(host: Host, config: ContainerConfig) -> dict[str, Any]:
         "ShmSize": config.shm_size,
         "Runtime": host.runtime.name,
         "ConsoleSize": None,
+        **_resources(host, config),
+        "Tmpfs": [f"{each.destination}:{','.join(each.options)}" for each in config.tmpfs],
+    }
+
+
+def _resources(host: Host, config: ContainerConfig) -> InspectedResources:
+    resources = config.resources
+    return {
         "CpuShares": resources.cpu_shares or None,
         "Memory": resources.memory,
-        "NanoCpus": 0,
+        "NanoCpus": resources.cpu_quota * 10**9 // (resources.cpu_period or PERIOD) if resources.cpu_quota > 0 else 0,
         "CgroupParent": config.cgroup_parent or host.config.cgroup_parent,
         "BlkioWeight": resources.blkio_weight or None,
-        "BlkioWeightDevice": [each | {"leafWeight": 0} for each in _figures("weight", resources.blkio_weight_device)],
-        "BlkioDeviceReadBps": _figures("rate", resources.device_read_bps),
-        "BlkioDeviceWriteBps": _figures("rate", resources.device_write_bps),
-        "BlkioDeviceReadIOps": _figures("rate", resources.device_read_iops),
-        "BlkioDeviceWriteIOps": _figures("rate", resources.device_write_iops),
+        "BlkioWeightDevice": [_weight(each) for each in resources.blkio_weight_device],
+        "BlkioDeviceReadBps": _rates(resources.device_read_bps),
+        "BlkioDeviceWriteBps": _rates(resources.device_write_bps),
+        "BlkioDeviceReadIOps": _rates(resources.device_read_iops),
+        "BlkioDeviceWriteIOps": _rates(resources.device_write_iops),
         "CpuPeriod": resources.cpu_period or None,
         "CpuQuota": resources.cpu_quota or None,
         "CpuRealtimePeriod": resources.cpu_rt_period or None,
         "CpuRealtimeRuntime": resources.cpu_rt_runtime or None,
         "CpuSetCpus": resources.cpuset_cpus,
         "CpuSetMems": resources.cpuset_mems,
-        "Devices": [_device(each) for each in config.devices],
+        "Devices": [node(each) for each in config.devices],
         "DiskQuota": 0,
         "KernelMemory": None,
         "MemoryReservation": resources.memory_reservation or None,
@@ -171,34 +197,32 @@ def _host_config(host: Host, config: ContainerConfig) -> dict[str, Any]:
         "CpuPercent": 0,
         "IOMaximumIOps": 0,
         "IOMaximumBandwidth": 0,
-        "Tmpfs": [f"{each.destination}:{','.join(each.options)}" for each in config.tmpfs],
     }
 
 
-def _bindings(config: ContainerConfig) -> dict[str, list[dict[str, str]]]:
-    found: dict[str, list[dict[str, str]]] = {}
+def _bindings(config: ContainerConfig) -> dict[str, list[InspectedBinding]]:
+    found: dict[str, list[InspectedBinding]] = {}
     for port in config.ports:
-        place = {"HostIp": port.host_ip, "HostPort": str(port.host_port or "")}
+        place: InspectedBinding = {"HostIp": port.host_ip, "HostPort": str(port.host_port or "")}
         found.setdefault(f"{port.container_port}/{port.protocol}", []).append(place)
     return found
 
 
-def _written(host: Host, container: Container, name: str) -> str:
-    """Where a file of names is, once a start has written it."""
-    path = host.directory(container.id) / name
-    return str(path) if path.exists() else ""
+def _bound(seen: Summary, place: str) -> str:
+    """Which file of the host is to be seen there, once a start has written it."""
+    source = next((each.source for each in seen.mounts if each.destination == place), "")
+    return source if source and Path(source).exists() else ""
 
 
-def _figures(figure: str, values: tuple[DeviceValue, ...]) -> list[dict[str, int]]:
-    return [{"major": each.major, "minor": each.minor, figure: each.value} for each in values]
+def _weight(share: DeviceValue) -> InspectedWeight:
+    return {"major": share.major, "minor": share.minor, "weight": share.value, "leafWeight": 0}
 
 
-def _device(device: Device) -> dict[str, Any]:
-    place = {"path": device.path, "type": device.type, "major": device.major, "minor": device.minor}
-    return place | {"fileMode": device.mode, "uid": device.uid, "gid": device.gid}
+def _rates(limits: tuple[DeviceValue, ...]) -> list[InspectedRate]:
+    return [{"major": each.major, "minor": each.minor, "rate": each.value} for each in limits]
 
 
-def _config(host: Host, container: Container) -> dict[str, Any]:
+def _config(host: Host, container: Container) -> InspectedConfig:
     config = container.config
     return {
         "Hostname": config.hostname,
@@ -217,17 +241,27 @@ def _config(host: Host, container: Container) -> dict[str, Any]:
         "WorkingDir": config.cwd,
         "Entrypoint": " ".join(config.entrypoint),
         "Labels": dict(config.labels),
-        "Annotations": {},
+        "Annotations": annotations(config),
         "StopSignal": config.stop_signal,
     }
 
 
-def _user(host: Host, container: Container) -> dict[str, Any]:
-    """Numbers where they are known: by the image's passwd while it is mounted, else as far as the text itself says."""
-    merged = host.storage.place(container.id).get("MergedDir")
-    if merged and container.status in LIVE:
-        with suppress(EngineError, OSError):
-            user = resolve_user(Path(merged), container.config.user)
-            return {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.additional_gids)}
-    name, _, group = container.config.user.partition(":")
-    return {"uid": int(name) if name.isdecimal() else 0, "gid": int(group) if group.isdecimal() else 0, "additionalGids": []}
+def _user(host: Host, container: Container) -> InspectedUser:
+    """Whom the run was given; where none is under way, whom the next one would be. Numbers alone, where the text has them, for a
+    name that the image does not know.
+    """
+    config = container.config
+    given = host.runtime.given(container.id) if container.status in LIVE else None
+    name, _, group = config.user.partition(":")
+    user = User(uid=int(name) if name.isdecimal() else 0, gid=int(group) if group.isdecimal() else 0)
+    with suppress(EngineError, OSError):
+        user = given.user if given else resolve_user(in_storage(host, container.id), config.user, config.group_add)
+    return {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.additional_gids)}
+
+
+def _groups(host: Host, container: Container) -> list[int]:
+    names = container.config.group_add
+    try:
+        return resolve_groups(in_storage(host, container.id), names) if names else []
+    except (EngineError, OSError):
+        return [int(name) for name in names if name.isdecimal()]

@@ -23,11 +23,12 @@ from typing import Any
 
 from podlink.engine.containers.discard import discard
 from podlink.engine.containers.names import tell_neighbours
-from podlink.engine.errors import ContainerNotFound, EngineError, InvalidState
+from podlink.engine.errors import ContainerNotFound, EngineError, InvalidState, StorageFailed
 from podlink.engine.host import Host
+from podlink.engine.runtime import exits
 from podlink.engine.runtime.base import Process
 from podlink.engine.runtime.exits import Exit
-from podlink.engine.state.containers import Container, Status
+from podlink.engine.state.values import Container, Status
 
 log = logging.getLogger(__name__)
 
@@ -78,15 +79,27 @@ def process_of(container: Container) -> Process:
 
 
 @contextmanager
-def locked(host: Host, name: str) -> Iterator[Container]:
-    """The container, alone and up to date, for as long as the block lasts. Raises ContainerNotFound(name)."""
-    container = host.state.containers.find(name).id
+def locked(host: Host, name: str, found: Container | None = None) -> Iterator[Container]:
+    """The container, alone and up to date, for as long as the block lasts. Raises ContainerNotFound(name).
+
+    found: which one that is, where it is known already.
+    """
+    container = (found or host.state.containers.find(name)).id
     with host.state.locks.hold(container):
-        try:
-            row = fold(host, host.state.containers.get(container))
-        except ContainerNotFound:
-            raise ContainerNotFound(name) from None
+        row = brought_up_to_date(host, container)
+        if row is None:
+            raise ContainerNotFound(name)
         yield row
+
+
+def brought_up_to_date(host: Host, container: str) -> Container | None:
+    """The container with this ID, what happened on the host folded in. None: it is gone, and its lock goes with it, which the
+    caller holds, perhaps since its last holder had gone."""
+    try:
+        return fold(host, host.state.containers.get(container))
+    except ContainerNotFound:
+        host.state.locks.forget(container)
+        return None
 
 
 def ended(host: Host, container: Container) -> Exit | None:
@@ -102,7 +115,7 @@ def ended(host: Host, container: Container) -> Exit | None:
     return Exit(
         number=container.start,
         code=UNSEEN,
-        at=host.now(),
+        at=host.clock.now(),
         error="its end was not seen: the monitor or the host went down while it ran",
     )
 
@@ -110,8 +123,21 @@ def ended(host: Host, container: Container) -> Exit | None:
 def fold(host: Host, container: Container) -> Container:
     """Bring the row up to what happened on the host. The caller holds the container's lock.
 
-    Raises ContainerNotFound where that removes the container (`rm`).
+    Raises ContainerNotFound where that removes the container (`rm`). What the disk refuses to have written down is tried again
+    (`host.arrears`).
     """
+    try:
+        now = _folded(host, container)
+        if now.config.rm and now.status is Status.EXITED and not restarting(host, container.id).exists():
+            discard(host, now)
+            raise ContainerNotFound(container.id)
+    except StorageFailed:
+        host.arrears.add(container.id)
+        raise
+    return now
+
+
+def _folded(host: Host, container: Container) -> Container:
     if record := ended(host, container):
         return conclude(host, container, record)
     if container.status not in LIVE and (found := host.runtime.running(container.id)) and found[0] > container.start:
@@ -127,43 +153,45 @@ def _catch_up(host: Host, container: Container, number: int, process: Process) -
     if host.runtime.waits(container.id):
         host.state.containers.mark_created(container.id, **known)
     else:
-        host.state.containers.mark_running(container.id, **known, at=host.now())
+        host.state.containers.mark_running(container.id, **known, at=host.clock.now())
     return host.state.containers.get(container.id)
 
 
 def conclude(host: Host, container: Container, record: Exit) -> Container:
     """Undo on the host what the ended run held, then write down how it ended. Again is no error."""
-    troubles = [trouble for undo in _inverses(host, container) if (trouble := _attempt(undo))]
-    host.state.containers.mark_exited(
-        container.id,
-        start=record.number,
-        code=record.code,
-        at=record.at,
-        oom_killed=record.oom_killed,
-        error="; ".join(filter(None, (record.error, *troubles))),
-        rw_size=host.storage.usage(container.id),
-    )
-    host.samples.pop(container.id, None)
-    if container.config.rm and not restarting(host, container.id).exists():
-        discard(host, container)
-        raise ContainerNotFound(container.id)
-    return host.state.containers.get(container.id)
+    troubles = [trouble for undo in _inverses(host, container) if (trouble := attempt(undo))]
+    try:
+        now = host.state.containers.mark_exited(
+            container.id,
+            start=record.number,
+            code=record.code,
+            at=record.at,
+            oom_killed=record.oom_killed,
+            error="; ".join(filter(None, (record.error, *troubles))),
+            rw_size=host.storage.usage(container.id),
+        )
+    except StorageFailed as trouble:  # its exit record stays, and the next one who takes the lock comes here again
+        told = f"container {container.name} ({container.id[:12]}) has ended with exit code {record.code}"
+        raise type(trouble)(f"{told}; that is to be written down yet: {trouble.reason}") from trouble
+    host.baselines.pop(container.id, None)
+    return now
 
 
 def _inverses(host: Host, container: Container) -> Iterator[Callable[[], None]]:
     """What StartContainer did to the host, undone, last first."""
     yield lambda: host.runtime.delete(container.id)
+    yield lambda: exits.give_back(host.directory(container.id))  # of an end that nobody saw
     yield lambda: host.network.detach(container.id)
     yield lambda: host.storage.unmount(container.id)
     yield lambda: tell_neighbours(host, container.config.network)
 
 
-def _attempt(undo: Callable[[], None]) -> str:
-    """Run one undo; its trouble, if any, is told with the exit instead of keeping the container from having ended."""
+def attempt(undo: Callable[[], None]) -> str:
+    """Run one undo; its trouble, if any, is told instead of standing in the way of the others."""
     try:
         undo()
     except (EngineError, OSError) as trouble:
-        log.warning("cleaning up after an exit: %s", trouble)
+        log.warning("cleaning up: %s", trouble)
         return f"cleaning up: {trouble}"
     return ""
 

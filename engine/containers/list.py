@@ -4,12 +4,14 @@ import logging
 from dataclasses import dataclass, field
 
 from podlink.engine.containers.lifecycle import LIVE, process_of, truth
+from podlink.engine.containers.mark import place_of_mark
+from podlink.engine.containers.modes import joined
+from podlink.engine.containers.names import places_of_names
 from podlink.engine.errors import EngineError
 from podlink.engine.host import Host
 from podlink.engine.oci.spec.mounts import Mount, mounts
 from podlink.engine.oci.spec.values import Port
-from podlink.engine.state.containers import Container
-from podlink.engine.state.networks import Lease
+from podlink.engine.state.values import Container, Lease
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +33,8 @@ class Summary:
 
     @property
     def ports(self) -> tuple[Port, ...]:
-        """As they are while it runs; as they were asked for else."""
-        return self.lease.ports if self.lease else self.container.config.ports
+        """As they are while it runs; else as they were asked for, less those of which a start is yet to choose the host's."""
+        return self.lease.ports if self.lease else tuple(port for port in self.container.config.ports if port.host_port)
 
 
 def list_containers(host: Host) -> list[Summary]:
@@ -68,10 +70,18 @@ def summary(host: Host, row: Container, lease: Lease | None) -> Summary:
     return Summary(
         container=container,
         rw_size=written(host, container) if row.status in LIVE else container.rw_size,
-        mounts=tuple(mounts(container.config, host.facts.cgroup_version)),
+        mounts=_mounts(host, container),
         namespaces=_namespaces(host, container) if live else dict.fromkeys(NAMESPACES, ""),
         lease=lease if live else None,
     )
+
+
+def _mounts(host: Host, container: Container) -> tuple[Mount, ...]:
+    """Those that its run was given; where none is under way, those that the next one would be."""
+    if container.status in LIVE and (given := host.runtime.given(container.id)):
+        return given.mounts
+    shared, mark = host.runtime.shared_memory(joined(container.config.ipc_mode)), str(place_of_mark(host, container))
+    return tuple(mounts(container.config, host.facts.cgroup_version, shared, mark, places_of_names(host, container)))
 
 
 def written(host: Host, container: Container) -> int:

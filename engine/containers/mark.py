@@ -9,12 +9,17 @@ from pathlib import Path
 
 import podlink
 from podlink.engine.host import Host
-from podlink.engine.state.containers import Container
+from podlink.engine.state.values import Container
+
+
+def place_of_mark(host: Host, container: Container) -> Path:
+    """Where the file is, once there was a start."""
+    return host.directory(container.id) / "containerenv"
 
 
 def write_mark(host: Host, container: Container) -> Path:
     """Write the file, and answer where. It belongs to the container's root."""
-    path = host.directory(container.id) / "containerenv"
+    path = place_of_mark(host, container)
     path.write_text(_text(container))
     path.chmod(0o644)
     if maps := container.config.id_maps():

@@ -11,10 +11,11 @@ namespaces(7). A name is turned into an ID at creation: names can be given away,
 import re
 from pathlib import Path
 
-from podlink.engine.containers.lifecycle import LIVE
+from podlink.engine.containers.lifecycle import LIVE, truth
 from podlink.engine.errors import ContainerNotFound, InvalidRequest, InvalidState, NotHonoured
 from podlink.engine.host import Host
 from podlink.engine.oci.spec.values import ContainerConfig
+from podlink.engine.runtime.joined import misnamed
 
 SYSCTLS = {
     "ipc_mode": re.compile(r"kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)|fs\.mqueue\.[a-z_]+"),
@@ -35,10 +36,17 @@ def settle_mode(host: Host, field: str, text: str) -> str:
         except ContainerNotFound:
             raise InvalidRequest(f"{field}: there is no container {which!r}") from None
     if kind == "ns" and which.startswith("/"):
-        if not Path(which).exists():
-            raise InvalidRequest(f"{field}: {which} is not there; it is to be a file of /proc/PID/ns or a mount of one")
+        try:
+            Path(which).stat()
+        except OSError as error:
+            missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
+            reason = "is not there" if missing else f"can't be had ({(error.strerror or '').lower()})"
+            raise InvalidRequest(f"{field}: {which} {reason}; it is to be a file of /proc/PID/ns or a mount of one") from None
+        if why := misnamed(field, which):
+            raise InvalidRequest(why)
         return text
-    raise InvalidRequest(f"{field}: {text!r} is none of private, host, container:NAME and ns:PATH")
+    usual = "bridge, none, host" if field == "net_mode" else "private, host"
+    raise InvalidRequest(f"{field}: {text!r} is none of {usual}, container:NAME and ns:PATH")
 
 
 def namespace(host: Host, field: str, mode: str, kind: str) -> str:
@@ -52,7 +60,7 @@ def namespace(host: Host, field: str, mode: str, kind: str) -> str:
 def init_of(host: Host, field: str, container: str) -> int:
     """The PID of the container that another one shares a namespace with."""
     try:
-        row = host.state.containers.get(container)
+        row = truth(host, host.state.containers.get(container))
     except ContainerNotFound:
         raise InvalidState(f"{field}: container {container[:12]}, whose namespace this one shares, is gone") from None
     if row.status not in LIVE:

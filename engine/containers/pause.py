@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 from podlink.engine.containers.lifecycle import locked, require
 from podlink.engine.host import Host
-from podlink.engine.state.containers import Status
+from podlink.engine.state.values import Status
 
 
 def pause(host: Host, name: str) -> str:

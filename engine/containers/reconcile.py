@@ -8,11 +8,13 @@ import logging
 from contextlib import suppress
 
 from podlink.engine.containers.discard import discard, drop_parts
-from podlink.engine.containers.lifecycle import LIVE, committing, fold, restarting
-from podlink.engine.errors import ContainerNotFound, EngineError
+from podlink.engine.containers.lifecycle import LIVE, brought_up_to_date, committing, locked, restarting
+from podlink.engine.containers.names import tell_neighbours
+from podlink.engine.errors import ContainerNotFound, EngineError, StorageFailed
 from podlink.engine.host import Host
 from podlink.engine.ids import ID
-from podlink.engine.state.containers import Status
+from podlink.engine.runtime import exits
+from podlink.engine.state.values import Status
 
 log = logging.getLogger(__name__)
 
@@ -33,29 +35,32 @@ def _suspects(host: Host) -> set[str]:
     rows = {row.id for row in host.state.containers.all()}
     folder = host.config.root / "containers"
     parts = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-    parts.update(host.storage.known()[1], host.runtime.known(), host.network.known())
+    parts.update(host.storage.known()[1], host.runtime.known(), host.network.known(), host.state.locks.known())
     return rows | {name for name in parts if ID.fullmatch(name)}
 
 
 def _settle(host: Host, container: str) -> None:
-    try:
-        row = fold(host, host.state.containers.get(container))
-    except ContainerNotFound:
-        _drop(host, container)
-        return
+    row = brought_up_to_date(host, container)
+    if row is None:
+        return _drop(host, container)
     if committing(host, container).exists():
         if row.status is Status.RUNNING:
             host.runtime.resume(container)
         committing(host, container).unlink()
     if row.status in LIVE:
-        return
+        return None
     restarting(host, container).unlink(missing_ok=True)
     if row.status is Status.EXITED and row.config.rm:
         discard(host, row)
     elif host.runtime.running(container) is None:  # a start that was cut short before its init was there
+        told = host.state.networks.lease_of(container)
         host.runtime.delete(container)
         host.network.detach(container)
         host.storage.unmount(container)
+        exits.give_back(host.directory(container))
+        if told:
+            tell_neighbours(host, row.config.network)
+    return None
 
 
 def _drop(host: Host, container: str) -> None:
@@ -69,5 +74,24 @@ def _drop(host: Host, container: str) -> None:
 
 def conclude_one(host: Host, container: str) -> None:
     """Fold in the exit of one container: what the monitor asks for when a run has ended. One that is gone is no error."""
-    with suppress(ContainerNotFound), host.state.locks.hold(container):
-        fold(host, host.state.containers.get(container))
+    with suppress(ContainerNotFound), locked(host, container):
+        pass
+
+
+def conclude_or_owe(host: Host, container: str) -> None:
+    """The same for an engine that stays: what the disk refuses is its own to try again, and nobody else need try."""
+    try:
+        conclude_one(host, container)
+    except StorageFailed as trouble:
+        log.warning("%s; that is tried again", trouble)
+
+
+def settle_arrears(host: Host, container: str) -> bool:
+    """Try again to bring one container up to date. Whether that is done, by whomever; quiet: it was told when it was refused."""
+    try:
+        with host.state.locks.try_hold(container) as held:
+            if held:
+                brought_up_to_date(host, container)
+            return held
+    except (EngineError, OSError):
+        return False

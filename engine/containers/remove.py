@@ -6,7 +6,7 @@ from podlink.engine.containers.modes import dependencies
 from podlink.engine.containers.stop import stop
 from podlink.engine.errors import ContainerNotFound, EngineError, ErrorOccurred, InvalidState
 from podlink.engine.host import Host
-from podlink.engine.state.containers import Container, Status
+from podlink.engine.state.values import Container, Status
 
 ATTEMPTS = 5
 """How often somebody else may start the container again between our stop and our removal."""
@@ -15,21 +15,21 @@ ATTEMPTS = 5
 def remove(host: Host, name: str, force: bool = False) -> str:
     """Remove a container and return its ID. force: stop it first (stop signal, its stop_timeout, then SIGKILL).
 
-    Raises ContainerNotFound; InvalidState where it runs and there is no force.
+    Raises ContainerNotFound; InvalidState where it runs and there is no force, or others are to join its namespaces.
     """
-    container = host.state.containers.find(name).id
+    found = host.state.containers.find(name)
     for _ in range(ATTEMPTS):
         try:
-            with locked(host, container) as row:
-                if row.status in LEGAL["remove"] - LIVE:
-                    _refuse_where_needed(host, row)
-                    discard(host, row)
-                    return container
+            with locked(host, found.id, found) as row:
                 if not force:
                     require(row, "remove")
-            stop(host, container)
+                _refuse_where_needed(host, row)  # before a stop: what stays is to run on
+                if row.status in LEGAL["remove"] - LIVE:
+                    discard(host, row)
+                    return row.id
+            stop(host, found.id)
         except ContainerNotFound:  # it was to be removed at its exit, or somebody else was faster: it is gone, as asked
-            return container
+            return found.id
     raise InvalidState(f"container {name} was started again {ATTEMPTS} times while it was to be removed")
 
 
@@ -55,5 +55,5 @@ def delete_stopped(host: Host) -> list[str]:
 
 def _refuse_where_needed(host: Host, row: Container) -> None:
     """Raise InvalidState for a container whose namespaces others are to join: without it they could never start."""
-    if needing := [each.name for each in host.state.containers.all() if row.id in dependencies(each.config)]:
+    if needing := [each.name for each in host.state.containers.mentioning(row.id) if row.id in dependencies(each.config)]:
         raise InvalidState(f"container {row.name} shares its namespaces with {', '.join(needing)}; remove {needing[0]} first")

@@ -138,15 +138,16 @@ HONOURED = frozenset(
     | {"publish", "publish_all", "exposed_ports", "dns_servers", "dns_search", "dns_opt", "host_add"}
 )
 """The fields of CreateRequest that do what they say. The others are refused when they are asked for."""
+UNBUILT = tuple(each.name for each in fields(CreateRequest) if each.name not in HONOURED)
 
 
 def refuse_unbuilt(request: CreateRequest) -> None:
     """Raise NotHonoured, naming the field, for the first field that is asked for and not honoured yet."""
     if request.pod:
         raise NotHonoured("pod", "this engine has no pods; share namespaces by pid_mode, ipc_mode and net_mode instead")
-    for each in fields(request):
-        if each.name not in HONOURED and _asked(getattr(request, each.name)):
-            raise NotHonoured(each.name, "not built yet; leave it out or at its zero value")
+    for name in UNBUILT:
+        if _asked(getattr(request, name)):
+            raise NotHonoured(name, "not built yet; leave it out or at its zero value")
 
 
 def _asked(value: object) -> bool:

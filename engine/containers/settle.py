@@ -1,26 +1,29 @@
 """From what was asked and what the image says to what the container is: pure, and done once, at creation."""
 
 import re
-import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from podlink.engine.containers.found import Found
+from podlink.engine.containers.logging import Logging
 from podlink.engine.containers.modes import check_sysctls
+from podlink.engine.containers.networking import Networking
 from podlink.engine.containers.request import CreateRequest
-from podlink.engine.errors import InvalidRequest, NotHonoured
+from podlink.engine.containers.security import Confinement
+from podlink.engine.errors import InvalidRequest
 from podlink.engine.ids import NAME
+from podlink.engine.linux import signals
 from podlink.engine.oci.spec.values import ContainerConfig
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 STOP_TIMEOUT = 10
 """Seconds between the stop signal and SIGKILL where nobody says otherwise."""
-LOG_DRIVERS = ("k8s-file", "none")
-"""How a container's output is kept; the first one where nobody says."""
 SHM_SIZE = 64 * 2**20
 """Bytes of /dev/shm."""
+CONFINEMENT, NETWORKING, LOGGING = (tuple(each.name for each in fields(kind)) for kind in (Confinement, Networking, Logging))
+"""The settings that have their names from there."""
 HOSTNAME_MAX = 64
 """sethostname(2): longer names are refused by the kernel."""
 
@@ -61,8 +64,6 @@ def settle(
         quiet=request.quiet,
         tty=request.tty,
         interactive=request.interactive,
-        log_driver=_log_driver(request.log_driver),
-        log_limit=_log_limit(request),
         labels={**(image.get("Labels") or {}), **request.labels},
         entrypoint=entrypoint,
         command=command,
@@ -74,57 +75,34 @@ def settle(
 
 def _of_the_host(request: CreateRequest, found: Found) -> dict[str, Any]:
     """The settings that stand for something on the host."""
-    confinement = {each.name: getattr(found.confinement, each.name) for each in fields(found.confinement)}
-    networking = {each.name: getattr(found.networking, each.name) for each in fields(found.networking)}
-    return (
-        confinement
-        | networking
-        | {
-            "group_add": tuple(request.group_add),
-            "rlimits": found.rlimits,
-            "oom_score_adj": found.oom_score_adj,
-            "security_opts": tuple(request.security_opts),
-            "pid_mode": found.pid_mode,
-            "ipc_mode": found.ipc_mode,
-            "uts_mode": found.uts_mode,
-            "volumes": found.volumes,
-            "tmpfs": found.tmpfs,
-            "devices": found.devices,
-            "userns_mode": found.userns_mode,
-            "uid_map": found.uid_map,
-            "gid_map": found.gid_map,
-            "conmon_pidfile": _pid_file(request.conmon_pidfile),
-            "sysctls": dict(request.sys_ctl),
-            "shm_size": _natural("resources.shm_size", request.resources.shm_size) or SHM_SIZE,
-            "cgroup_parent": _cgroup(request.cgroup_parent),
-        }
-    )
-
-
-def _log_driver(name: str) -> str:
-    if name not in ("", *LOG_DRIVERS):
-        raise NotHonoured("log_driver", f"{name!r} is none of {', '.join(LOG_DRIVERS)}")
-    return name or LOG_DRIVERS[0]
-
-
-def _log_limit(request: CreateRequest) -> int:
-    """Bytes of `max-size=10m`: a number, alone or with k, m or g."""
-    limit = 0
-    for option in request.log_driver_opt:
-        name, _, value = option.partition("=")
-        if name != "max-size":
-            raise NotHonoured("log_driver_opt", f"{name!r} is not known; max-size is")
-        found = re.fullmatch(r"([1-9][0-9]{0,15})([kmg]?)b?", value.lower())
-        if not found or request.log_driver == "none":
-            raise InvalidRequest(f"log_driver_opt: {option!r} is not of the form max-size=10m, or there is no log to limit")
-        limit = int(found[1]) * 1024 ** " kmg".index(found[2] or " ")
-    return limit
+    return {
+        **{name: getattr(found.confinement, name) for name in CONFINEMENT},
+        **{name: getattr(found.networking, name) for name in NETWORKING},
+        **{name: getattr(found.logging, name) for name in LOGGING},
+        "group_add": tuple(request.group_add),
+        "rlimits": found.rlimits,
+        "oom_score_adj": found.oom_score_adj,
+        "security_opts": tuple(request.security_opts),
+        "pid_mode": found.pid_mode,
+        "ipc_mode": found.ipc_mode,
+        "uts_mode": found.uts_mode,
+        "volumes": found.volumes,
+        "tmpfs": found.tmpfs,
+        "devices": found.devices,
+        "userns_mode": found.userns_mode,
+        "uid_map": found.uid_map,
+        "gid_map": found.gid_map,
+        "conmon_pidfile": _pid_file(request.conmon_pidfile),
+        "sysctls": dict(request.sys_ctl),
+        "shm_size": _natural("resources.shm_size", request.resources.shm_size) or SHM_SIZE,
+        "cgroup_parent": _cgroup(request.cgroup_parent),
+    }
 
 
 def _cgroup(path: str) -> str:
     """The path below the root of each hierarchy, without slashes around it."""
     parts = [part for part in path.split("/") if part]
-    if {".", ".."} & set(parts) or "\0" in path or (path and not parts):
+    if {".", ".."} & set(parts) or {"\0", "\n"} & set(path) or (path and not parts):
         raise InvalidRequest(f"cgroup_parent: {path!r} is not the path of a cgroup")
     return "/".join(parts)
 
@@ -195,21 +173,20 @@ def _stop_signal(asked: int, image: str) -> int:
     if asked:
         return check_signal("stop_signal", asked)
     if not image:
-        return int(signal.SIGTERM)
+        return signals.NUMBERS["TERM"]
     if image.isdecimal():
         return check_signal("the image's StopSignal", int(image))
     word = image.upper().removeprefix("SIG")
     if found := re.fullmatch(r"RTMIN(?:\+(\d+))?|RTMAX(?:-(\d+))?", word):
-        base = signal.SIGRTMIN + int(found[1] or 0) if word.startswith("RTMIN") else signal.SIGRTMAX - int(found[2] or 0)
-        return check_signal("the image's StopSignal", int(base))
-    try:
-        return int(signal.Signals["SIG" + word])
-    except KeyError:
-        raise InvalidRequest(f"the image's StopSignal: {image!r} is not the name of a signal; say stop_signal") from None
+        base = signals.RTMIN + int(found[1] or 0) if word.startswith("RTMIN") else signals.RTMAX - int(found[2] or 0)
+        return check_signal("the image's StopSignal", base)
+    if number := signals.named(word):
+        return number
+    raise InvalidRequest(f"the image's StopSignal: {image!r} is not the name of a signal; say stop_signal")
 
 
 def check_signal(field: str, number: int) -> int:
     """The number of a signal, 1 to 64 (signal(7)); InvalidRequest otherwise."""
-    if not 1 <= number <= 64:
+    if not 1 <= number <= signals.RTMAX:
         raise InvalidRequest(f"{field}: {number} is not a signal; they are numbered 1 to 64")
     return number

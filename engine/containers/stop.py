@@ -8,7 +8,7 @@ from podlink.engine.containers.start import start
 from podlink.engine.containers.wait import await_exit
 from podlink.engine.errors import ContainerNotFound, ErrorOccurred, InvalidRequest
 from podlink.engine.host import Host
-from podlink.engine.state.containers import Container, Status
+from podlink.engine.state.values import Container, Status
 
 PATIENCE = 15.0
 """Seconds for a container to end after SIGKILL; longer means a process stuck in the kernel (state D)."""
@@ -24,6 +24,11 @@ def stop(host: Host, name: str, timeout: int | None = None) -> str:
     """
     if timeout is not None and timeout < 0:
         raise InvalidRequest(f"timeout: {timeout} is negative; 0 kills at once")
+    with host.clock.working():  # its seconds count from here, and no other moment comes before what it does at their end
+        return _stop(host, name, timeout)
+
+
+def _stop(host: Host, name: str, timeout: int | None) -> str:
     with locked(host, name) as container:
         require(container, "stop")
         if container.status is Status.EXITED:
@@ -34,7 +39,7 @@ def stop(host: Host, name: str, timeout: int | None = None) -> str:
         _signal(host, container, container.config.stop_signal if patience else signal.SIGKILL)
     if not await_exit(host, container, patience or PATIENCE):
         _kill(host, container)
-    with suppress(ContainerNotFound), locked(host, container.id):
+    with suppress(ContainerNotFound), locked(host, container.id, container):
         pass  # taking the lock folds the exit in: when we answer, the host is clean
     return container.id
 
@@ -50,7 +55,7 @@ def _signal(host: Host, container: Container, number: int) -> None:
 
 def _kill(host: Host, container: Container) -> None:
     """End the run that did not end when it was asked to. A later run, started by somebody else, is left alone."""
-    with suppress(ContainerNotFound), locked(host, container.id) as now:
+    with suppress(ContainerNotFound), locked(host, container.id, container) as now:
         if now.start == container.start and now.status in (Status.RUNNING, Status.PAUSED):
             _signal(host, now, signal.SIGKILL)
     if not await_exit(host, container, PATIENCE):
@@ -67,10 +72,14 @@ def restart(host: Host, name: str, timeout: int | None = None) -> str:
     with locked(host, name) as container:
         live = container.status in (Status.RUNNING, Status.PAUSED)
         mark = restarting(host, container.id)
+        host.state.require_room()  # what can't be started again is not stopped
         if live:
             mark.touch()
     with ExitStack() as undo:
         undo.callback(mark.unlink, missing_ok=True)
-        if live:
-            stop(host, container.id, timeout)
-        return start(host, container.id)
+        try:
+            if live:
+                stop(host, container.id, timeout)
+            return start(host, container.id)
+        except ContainerNotFound:  # removed by somebody else meanwhile
+            raise ContainerNotFound(name) from None

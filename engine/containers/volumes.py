@@ -29,7 +29,12 @@ SWITCHES = ({"ro", "rw"}, {"exec", "noexec"}, {"dev", "nodev"}, {"suid", "nosuid
 """Of each set at most one may be said."""
 RELABEL = {"z", "Z"}
 TMPFS = frozenset("ro rw exec noexec dev nodev suid nosuid sync async atime noatime relatime strictatime diratime".split())
-TMPFS_VALUES = re.compile(r"(size|nr_blocks|nr_inodes)=\d+[kKmMgG%]?|mode=0?[0-7]{3,4}|(uid|gid)=\d+")
+TMPFS_VALUES = re.compile(
+    r"(size|nr_blocks|nr_inodes)=\d{1,40}[kKmMgG]?|size=\d{1,4}%|mode=0?[0-7]{3,4}|(uid|gid)=\d{1,40}", re.ASCII
+)
+UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+SIGNED, IDS = 2**63, 2**32 - 1
+"""Of what is that large the kernel takes the remainder, and 0 bytes are without a limit; the last ID is nobody's."""
 
 
 def parse_volumes(asked: Iterable[str], facts: HostFacts, named: Path, own: Path) -> list[Volume]:
@@ -122,9 +127,23 @@ def _tmpfs(text: str) -> Tmpfs:
     for option in said:
         if option not in TMPFS and not TMPFS_VALUES.fullmatch(option):
             raise InvalidRequest(f"tmpfs: {option!r} in {text!r} is not an option of tmpfs(5)")
+        if _is_too_large(option):
+            raise InvalidRequest(f"tmpfs: {option!r} in {text!r} is more than there can be")
     defaults = [("nosuid", "suid"), ("nodev", "dev"), ("noexec", "exec")]
     words = [word for word, opposite in defaults if opposite not in said and word not in said]
     return Tmpfs(destination=_place("tmpfs", text, path), options=(*said, *words, "tmpcopyup"))
+
+
+def _is_too_large(option: str) -> bool:
+    """Whether an option of tmpfs has a number that the kernel can't count to."""
+    key, _, value = option.lower().partition("=")
+    number, unit = value.rstrip("kmg%"), value[-1:].strip("0123456789%")
+    match key:
+        case "size" | "nr_blocks" | "nr_inodes":
+            return int(number) * UNITS[unit] >= SIGNED
+        case "uid" | "gid":
+            return int(number) >= IDS
+    return False
 
 
 def find_devices(asked: Iterable[str]) -> tuple[Device, ...]:
@@ -136,10 +155,12 @@ def _devices(text: str) -> Iterable[Device]:
     source, *rest = text.split(":")
     access = rest.pop() if rest and re.fullmatch(r"[rwm]{1,3}", rest[-1]) else "rwm"
     inside = rest.pop() if rest else source
-    if rest or not source.startswith("/") or not inside.startswith("/"):
+    if rest or "\0" in text or not source.startswith("/") or not inside.startswith("/"):
         raise InvalidRequest(f"devices: {text!r} is not HOST[:INSIDE][:rwm] with absolute paths")
     if not Path(source).is_dir():
         return [_device(source, posixpath.normpath(inside), access, text)]
+    if not Path(os.path.realpath(source)).is_relative_to("/dev"):
+        raise InvalidRequest(f"devices: {source} in {text!r} is a directory outside /dev; name its nodes one by one")
     nodes = [path for path in sorted(Path(source).rglob("*")) if path.is_char_device() or path.is_block_device()]
     return [_device(str(path), posixpath.join(inside, path.relative_to(source)), access, text) for path in nodes]
 

@@ -1,64 +1,122 @@
-"""WaitContainer, and the waiting that StopContainer does. Whoever waits is woken up by the exit; nobody polls."""
+"""WaitContainer, and the waiting that StopContainer does. Whoever waits is woken up by the exit; nobody polls.
 
-import time
-from contextlib import ExitStack
+However many wait for containers, one thread looks what became of them (`runtime/waits.py`), once for all who wait for the same.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
 
 from podlink.engine.cancel import NEVER, Cancel
-from podlink.engine.containers.lifecycle import LIVE, UNSEEN, ended
-from podlink.engine.errors import Cancelled, ContainerNotFound
+from podlink.engine.containers.lifecycle import LIVE, UNSEEN, ended, locked
+from podlink.engine.errors import Cancelled, ContainerNotFound, EngineError
 from podlink.engine.host import Host
-from podlink.engine.state.containers import Container, Status
+from podlink.engine.runtime.exits import Exit
+from podlink.engine.state.values import Container, Status
+
+Outcome = int | EngineError
+"""An exit status; or why there is none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Waiter:
+    """One who waits for a container that was as `first` when the waiting began. deliver: is called once."""
+
+    first: Container
+    name: str
+    deliver: Callable[[Outcome], None]
+
+    def give_up(self) -> None:
+        self.deliver(Cancelled(f"the engine was closed while container {self.name} was waited for"))
 
 
 def wait(host: Host, name: str, cancel: Cancel = NEVER) -> int:
     """The exit status of the container's run: at once for one that has exited, else when it does; 128+n for a signal.
 
     One that never ran is waited for until it has. Raises ContainerNotFound, also when the container is removed before it
-    ran; Cancelled when the caller leaves.
+    ran; Cancelled when the caller leaves. What the run held, its address and ports too, is free once this has returned.
     """
     first = host.state.containers.find(name)
-    if (code := _status(host, first, first)) is not None:
-        return code
-    with ExitStack() as stack:
-        try:
-            wakeup = stack.enter_context(host.runtime.watch(host.directory(first.id)))
-        except FileNotFoundError:
-            return _gone(host, first, name)
-        stack.callback(cancel.on_set(wakeup.notify))
-        while not cancel.is_set():
-            try:
-                now = host.state.containers.get(first.id)
-            except ContainerNotFound:
-                return _gone(host, first, name)
-            if (code := _status(host, first, now)) is not None:
-                return code
-            wakeup.wait()
-    raise Cancelled(f"the caller stopped waiting for container {name}")
+    outcomes: list[Outcome] = []
+    waiters = [Waiter(first, name, outcomes.append)]
+    try:
+        with host.runtime.watch(host.directory(first.id)) as wakeup, ExitStack() as stack:
+            stack.callback(cancel.on_set(wakeup.notify))
+            while not _judge(host, waiters):
+                wakeup.wait()
+                if cancel.is_set():
+                    raise Cancelled(f"the caller stopped waiting for container {name}")
+    except FileNotFoundError:
+        _settle(host, waiters)
+    (outcome,) = outcomes
+    if isinstance(outcome, EngineError):
+        raise outcome
+    with suppress(EngineError), locked(host, first.id, first):
+        pass  # whoever was at the clean-up is done, or else it has been done here
+    return outcome
 
 
-def _status(host: Host, first: Container, now: Container) -> int | None:
-    """The exit code of the run that `first` was in, or of the first one where it had not run; None while it lives."""
-    if record := ended(host, now):
+def when_ended(host: Host, name: str, deliver: Callable[[Outcome], None]) -> Callable[[], None]:
+    """The same for who has no thread to spare: `deliver` gets what `wait` returns or raises, in any thread, perhaps at once.
+
+    The answer lets go, for a caller that leaves. Raises ContainerNotFound.
+    """
+    first = host.state.containers.find(name)
+    waiter = Waiter(first, name, deliver)
+    try:
+        return host.waits.join(host.directory(first.id), waiter, partial(_judge, host))
+    except FileNotFoundError:
+        _settle(host, [waiter])
+        return lambda: None
+
+
+def _settle(host: Host, waiters: Sequence[Waiter]) -> None:
+    """The container's directory is gone: nothing will come any more."""
+    _judge(host, waiters) or _bereft(host, waiters)
+
+
+def _judge(host: Host, waiters: Sequence[Waiter]) -> Sequence[Waiter]:
+    """Those of a container's waiters whose waiting is over, now that they were told."""
+    container = waiters[0].first.id
+    try:
+        now = host.state.containers.get(container)
+    except ContainerNotFound:
+        return _bereft(host, waiters)
+    record = ended(host, now)
+    over = [(waiter, code) for waiter in waiters if (code := _status(record, waiter.first, now)) is not None]
+    for waiter, code in over:
+        waiter.deliver(code)
+    return [waiter for waiter, _ in over]
+
+
+def _status(record: Exit | None, first: Container, now: Container) -> int | None:
+    """The exit code of the run that `first` was in, or of the first one where it had not run; None while it lives.
+
+    record: how the run that `now` is in has ended, where that is not folded yet.
+    """
+    if record:
         return record.code
     ran_since = now.start > first.start and first.status in LIVE
     return now.exit_code if now.status is Status.EXITED or ran_since else None
 
 
-def _gone(host: Host, first: Container, name: str) -> int:
+def _bereft(host: Host, waiters: Sequence[Waiter]) -> Sequence[Waiter]:
     """The container was removed meanwhile. If it had run (`rm`), the event of its end still tells the status."""
-    for event in host.state.events.of(first.id):
-        if event.action == "die" and (first.status in LIVE or first.status is Status.CONFIGURED):
-            return int(event.attributes.get("exit_code", UNSEEN))
-    raise ContainerNotFound(name)
+    ends = [event for event in host.state.events.of(waiters[0].first.id) if event.action == "die"]
+    for waiter in waiters:
+        ran = ends and (waiter.first.status in LIVE or waiter.first.status is Status.CONFIGURED)
+        waiter.deliver(int(ends[0].attributes.get("exit_code", UNSEEN)) if ran else ContainerNotFound(waiter.name))
+    return waiters
 
 
 def await_exit(host: Host, container: Container, seconds: float) -> bool:
     """Whether the container's run ends within so many seconds. One that is removed meanwhile has ended."""
-    deadline = time.monotonic() + seconds
+    deadline = host.clock.monotonic() + seconds
     try:
         with host.runtime.watch(host.directory(container.id)) as wakeup:
             while ended(host, container) is None:
-                if (left := deadline - time.monotonic()) <= 0:
+                if (left := deadline - host.clock.monotonic()) <= 0:
                     return _moved_on(host, container)
                 wakeup.wait(left)
                 if _moved_on(host, container):

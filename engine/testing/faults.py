@@ -1,4 +1,4 @@
-"""Failures on demand: have the n-th change that a verb makes to the host fail, or kill the process there.
+"""Failures by number: have the n-th change that a verb makes to the host fail, or kill the process there.
 
     def trip(step: Step) -> None:
         if step.number == 3:
@@ -6,23 +6,20 @@
 
     start(wired(host, trip), "web")         # what does it leave behind?
 
-Only changes are counted, each twice: as it is about to be made, and when it has been.
+Only changes are counted (`podlink.engine.faults`), each twice: as it is about to be made, and when it has been.
+
+`each_change` looks closer: every single message of netlink, transaction of nft, mount and process is a step, once it is done.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from podlink.engine import trace
+from podlink.engine.faults.steps import STEPS, telling
 from podlink.engine.host import Host
-
-CHANGES = {
-    "storage": {"stage", "commit", "discard", "remove", "create", "mount", "unmount", "delete"},
-    "runtime": {"run", "create", "start", "signal", "pause", "resume", "delete", "destroy"},
-    "network": {"attach", "detach"},
-    "containers": {"add", "mark_created", "mark_running", "mark_status", "mark_exited", "remove"},
-    "images": {"add", "tag", "untag", "remove"},
-}
-"""The methods of each part that change something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +38,11 @@ class Tripwire:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._part, name)
-        if name in CHANGES and self._name == "state":
+        if name in STEPS and self._name == "state":
             return Tripwire(found, name, self._told)
-        if name not in CHANGES.get(self._name, ()):
+        if name not in STEPS.get(self._name, ()):
             return found
-
-        def told(*arguments: Any, **named: Any) -> Any:
-            self._told(f"{self._name}.{name} before")
-            answer = found(*arguments, **named)
-            self._told(f"{self._name}.{name} after")
-            return answer
-
-        return told
+        return telling(f"{self._name}.{name}", found, self._told)
 
 
 def wired(host: Host, trip: Callable[[Step], None]) -> Host:
@@ -66,3 +56,28 @@ def wired(host: Host, trip: Callable[[Step], None]) -> Host:
 
     parts = {name: cast(Any, Tripwire(getattr(host, name), name, told)) for name in ("storage", "runtime", "network", "state")}
     return replace(host, **parts)
+
+
+class _Teller(logging.Handler):
+    """Counts what the trace tells."""
+
+    def __init__(self, trip: Callable[[Step], None]) -> None:
+        super().__init__(logging.INFO)
+        self._trip, self._count = trip, 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._count += 1
+        self._trip(Step(self._count, record.getMessage()))
+
+
+@contextmanager
+def each_change(trip: Callable[[Step], None]) -> Iterator[None]:
+    """Have `trip` told of each change to the host just after it was made. What it raises is raised there."""
+    teller, level = _Teller(trip), trace.log.level
+    trace.log.addHandler(teller)
+    trace.log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        trace.log.removeHandler(teller)
+        trace.log.setLevel(level)

@@ -13,88 +13,22 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from podlink.engine.errors import InvalidState, RuntimeFailed
-from podlink.engine.oci.spec.build import build
-from podlink.engine.oci.spec.values import ContainerConfig, HostFacts, Placement, User
-from podlink.engine.runtime.base import Launch, Process, Runtime
+from podlink.engine.runtime.base import Accounts
 from podlink.engine.runtime.exits import Exit
-from podlink.engine.streams import log
-
-PATIENCE = 20.0
-"""Seconds for what must happen; a runtime that needs them has failed."""
-PATH = "PATH=/bin:/usr/bin"
-FOREVER = "while :; do sleep 0.05; done"
-POLITE = f"trap 'exit 7' TERM; echo ready; {FOREVER}"
-
-
-@dataclass
-class Stage:
-    """A runtime, and where its containers live. parent: the cgroup for them, without slashes around."""
-
-    runtime: Runtime
-    rootfs: Path
-    folder: Path
-    facts: HostFacts
-    parent: str = "podlink-test"
-    numbers: dict[str, int] = field(default_factory=dict)
-
-    def directory(self, container: str) -> Path:
-        return self.folder / container
-
-    def launch(self, container: str, *argv: str, pid: str = "private") -> Launch:
-        """The next start of a container."""
-        self.directory(container).mkdir(parents=True, exist_ok=True)
-        self.numbers[container] = self.numbers.get(container, 0) + 1
-        place = Placement(
-            container=container,
-            rootfs=self.rootfs,
-            user=User(),
-            cgroup=f"/{self.parent}/{container}",
-            network="private",
-            pid=pid,
-        )
-        return Launch(
-            container=container,
-            number=self.numbers[container],
-            rootfs=self.rootfs,
-            directory=self.directory(container),
-            spec=build(ContainerConfig(args=argv, env=(PATH,)), place, self.facts),
-        )
-
-    def script(self, container: str, text: str) -> Process:
-        """Start a shell with this script."""
-        return self.runtime.run(self.launch(container, "/bin/sh", "-c", text))
-
-    def ready(self, container: str, text: str) -> Process:
-        """The same, once it has said `ready`."""
-        process = self.script(container, text)
-        self.await_output(container, "ready")
-        return process
-
-    def output(self, container: str) -> str:
-        return b"".join(log.read(self.directory(container) / "ctr.log")).decode()
-
-    def await_output(self, container: str, text: str) -> None:
-        with self.runtime.watch(self.directory(container)) as wakeup:
-            while text not in self.output(container):
-                assert wakeup.wait(PATIENCE), f"no {text!r} in {self.output(container)!r}"
-
-    def end(self, container: str) -> Exit:
-        """How this start ended, once it has."""
-        with self.runtime.watch(self.directory(container)) as wakeup:
-            while (found := self.runtime.exit_of(self.directory(container))) is None or found.number < self.numbers[container]:
-                assert wakeup.wait(PATIENCE), f"no exit record of {container}"
-        return found
-
-    def kill(self, container: str, process: Process, number: int = signal.SIGKILL) -> Exit:
-        self.runtime.signal(container, process, number)
-        return self.end(container)
-
+from podlink.engine.testing.stage import FOREVER, PATIENCE, POLITE, Stage
 
 Clause = Callable[[Stage], None]
+
+
+def _refuses(act: Callable[[], object], reason: str) -> None:
+    try:
+        act()
+    except RuntimeFailed as refusal:
+        assert re.search(reason, refusal.reason), refusal.reason
+        return
+    raise AssertionError(f"not refused: {reason}")
 
 
 def the_exit_code_is_told(stage: Stage) -> None:
@@ -152,6 +86,43 @@ def output_of_both_streams_is_in_the_log(stage: Stage) -> None:
     stage.script("loud", "echo one; echo two >&2; printf three")
     stage.end("loud")
     assert sorted(stage.output("loud").split()) == ["one", "three", "two"]
+
+
+def what_is_created_waits_for_its_start(stage: Stage) -> None:
+    launch = stage.launch("waiting", "/bin/sh", "-c", "cat; exit 5", interactive=True)
+    init = stage.runtime.create(launch)
+    assert stage.runtime.waits("waiting") and stage.runtime.alive(init) and stage.runtime.running("waiting") == (1, init)
+    with stage.runtime.attach("waiting") as attachment:
+        attachment.send(b"early\n")
+        stage.runtime.start("waiting")
+        assert not stage.runtime.waits("waiting") and attachment.receive(PATIENCE) == ("stdout", b"early\n")
+        attachment.end()
+        assert attachment.receive(PATIENCE) is None
+    assert stage.end("waiting").code == 5 and stage.output("waiting") == "early\n"
+
+
+def what_is_created_can_be_killed_and_destroyed(stage: Stage) -> None:
+    init = stage.runtime.create(stage.launch("waiting", "/bin/sh", "-c", "echo never"))
+    assert stage.kill("waiting", init).code == 137
+    stage.runtime.delete("waiting")
+    stage.runtime.create(stage.launch("waiting", "/bin/sh", "-c", "echo never"))
+    stage.runtime.destroy("waiting")
+    assert stage.runtime.known() == [] and stage.output("waiting") == "" and not stage.runtime.waits("waiting")
+    _refuses(lambda: stage.runtime.create(stage.launch("waiting", "bozo")), re.escape(REFUSED["bozo"]))
+    assert stage.runtime.known() == []
+
+
+def a_terminal_is_one_stream(stage: Stage) -> None:
+    stage.runtime.create(
+        stage.launch("terminal", "/bin/sh", "-c", "echo out; echo err >&2; read x; echo [$x]", tty=True, interactive=True)
+    )
+    with stage.runtime.attach("terminal") as attachment:
+        stage.runtime.start("terminal")
+        attachment.send(b"typed\n")
+        pieces = list(iter(lambda: attachment.receive(PATIENCE), None))
+    assert {stream for stream, _ in pieces} == {"stdout"}
+    assert sorted(b"".join(data for _, data in pieces).split(b"\r\n")) == [b"", b"[typed]", b"err", b"out", b"typed"]
+    assert stage.end("terminal").code == 0
 
 
 def what_is_paused_does_nothing_until_it_is_resumed(stage: Stage) -> None:
@@ -306,9 +277,10 @@ def the_processes_are_told(stage: Stage) -> None:
     init, child = with_child
     assert (init.pid, child.ppid, init.uid, child.uid) == (process.pid, process.pid, 0, 0)
     assert abs(init.started - time.time()) < PATIENCE and init.cpu_time >= 0
-    header, *rows = stage.runtime.ps("family", ["-o", "pid,args"])
-    assert header.split() == ["PID", "COMMAND"]
-    assert [row.split(None, 1)[0] for row in rows] == [str(init.pid), str(child.pid)] and rows[1].split()[1:] == ["sleep", "100"]
+    header, *rows = stage.runtime.ps("family", ["-o", "pid,user,args"], Accounts(users=(("chief", 0, 0),)))
+    assert header.split() == ["PID", "USER", "COMMAND"]
+    assert [row.split()[:2] for row in rows] == [[str(init.pid), "chief"], [str(child.pid), "chief"]]
+    assert rows[1].split()[2:] == ["sleep", "100"]
     stage.runtime.destroy("family")
 
 
@@ -321,6 +293,9 @@ def figures_grow(stage: Stage) -> None:
         time.sleep(0.01)
     assert after.at > before.at and after.cpu_nano >= after.system_nano >= before.system_nano >= 0
     assert after.pids == 1 and 0 < after.mem_usage <= after.mem_limit
+    since = stage.runtime.spent("busy")
+    last = stage.runtime.sample("busy", process)
+    assert after.at < since.at < last.at and after.cpu_nano <= since.cpu_nano <= last.cpu_nano
     stage.runtime.destroy("busy")
 
 
@@ -354,15 +329,6 @@ def many_run_side_by_side(stage: Stage) -> None:
     assert stage.runtime.known() == [f"side-{number}" for number in range(6)]
 
 
-def _refuses(act: Callable[[], object], reason: str) -> None:
-    try:
-        act()
-    except RuntimeFailed as refusal:
-        assert re.search(reason, refusal.reason), refusal.reason
-        return
-    raise AssertionError(f"not refused: {reason}")
-
-
 CONTRACT: tuple[Clause, ...] = (
     the_exit_code_is_told,
     an_end_by_a_signal_is_128_and_its_number,
@@ -371,6 +337,9 @@ CONTRACT: tuple[Clause, ...] = (
     nobody_is_signalled_after_the_end,
     a_refused_start_leaves_nothing,
     output_of_both_streams_is_in_the_log,
+    what_is_created_waits_for_its_start,
+    what_is_created_can_be_killed_and_destroyed,
+    a_terminal_is_one_stream,
     what_is_paused_does_nothing_until_it_is_resumed,
     a_paused_container_can_be_killed,
     a_paused_container_has_its_signal_once_it_is_resumed,

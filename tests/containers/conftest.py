@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import own_cgroups
 import pytest
 
 from podlink.engine.app import Engine
@@ -42,6 +44,10 @@ class Bench:
         container.start()
         return container
 
+    def left(self) -> list[str]:
+        """What it has on the host, the processes of this one and of others."""
+        return leftovers(self.config) if self.config else []
+
     def output(self, *command: str, **fields: Any) -> str:
         """What a container with this command writes until it exits."""
         container = self.run(*command, **fields)
@@ -69,18 +75,11 @@ def leftovers(config: Config) -> list[str]:
     return mounts + cgroups + processes
 
 
-def remove_cgroups(parent: str) -> None:
-    for folder in Path("/sys/fs/cgroup").glob(f"*/{parent}"):
-        for path in sorted([folder, *folder.rglob("*/")], reverse=True):
-            with suppress(OSError):
-                path.rmdir()
-
-
 @pytest.fixture(params=RUNTIMES)
 def bench(request: pytest.FixtureRequest, tmp_path: Path, busybox_tar: Path) -> Iterator[Bench]:
     if request.param == "emulator":
         engine = Engine.emulated()
-        yield from _with_image(Bench(engine, "emulator", lambda: engine), busybox_tar)
+        yield from with_image(Bench(engine, "emulator", lambda: engine), busybox_tar)
         return
     yield from on_runc(tmp_path, busybox_tar)
 
@@ -99,23 +98,75 @@ def stored(request: pytest.FixtureRequest, tmp_path: Path, busybox_tar: Path, mo
     yield from on_runc(tmp_path, busybox_tar, "overlay" if request.param == "overlay" else "vfs")
 
 
-def on_runc(tmp_path: Path, busybox_tar: Path, driver: Literal["overlay", "vfs"] = "overlay") -> Iterator[Bench]:
-    parent = f"podlink-test-{os.getpid()}-{next(counter)}"
-    config = Config(root=tmp_path / "root", runroot=tmp_path / "run", cgroup_parent=parent, storage_driver=driver)
+@dataclass
+class Disk:
+    """The file system that the root is on."""
+
+    path: Path
+
+    def fill(self) -> None:
+        """To the last page, beside what is there."""
+        with suppress(OSError), (self.path / "ballast").open("ab", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+        assert shutil.disk_usage(self.path).free < 4096
+
+    def make_room(self) -> None:
+        (self.path / "ballast").unlink()
+
+
+@pytest.fixture
+def cramped_runc(tmp_path: Path, busybox_tar: Path, disk: Disk) -> Iterator[Bench]:
+    """The same on runc only; the test is to be marked with what it needs."""
+    yield from on_runc(tmp_path, busybox_tar, disk=disk.path)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """Of 16 MiB, in memory. For tests that need root."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "podlink-test", folder], check=True)
     try:
-        yield from _with_image(Bench(Engine.open(config), "runc", lambda: Engine.open(config), config), busybox_tar)
+        yield Disk(folder)
+    finally:
+        subprocess.run(["umount", "-l", folder], capture_output=True)  # where `on_runc` has not
+
+
+@pytest.fixture(params=RUNTIMES)
+def cramped(request: pytest.FixtureRequest, tmp_path: Path, busybox_tar: Path, disk: Disk) -> Iterator[Bench]:
+    """A bench whose root is on the small disk."""
+    if request.param == "emulator":
+        engine = Engine.emulated(disk.path / "root")
+        yield from with_image(Bench(engine, "emulator", lambda: engine), busybox_tar)
+    else:
+        yield from on_runc(tmp_path, busybox_tar, disk=disk.path)
+
+
+def on_runc(
+    tmp_path: Path, busybox_tar: Path, driver: Literal["overlay", "vfs"] = "overlay", disk: Path | None = None
+) -> Iterator[Bench]:
+    """disk: where the root is to be, if not beside the rest."""
+    parent = own_cgroups.new_parent()
+    config = Config(root=(disk or tmp_path) / "root", runroot=tmp_path / "run", cgroup_parent=parent, storage_driver=driver)
+    try:
+        yield from with_image(Bench(Engine.open(config), "runc", lambda: Engine.open(config), config), busybox_tar)
         assert leftovers(config) == []
     finally:
         for line in subprocess.run(["findmnt", "-rno", "TARGET"], capture_output=True, text=True).stdout.splitlines():
             if line.startswith(str(tmp_path)):
                 subprocess.run(["umount", "-l", line])
-        remove_cgroups(parent)
+        own_cgroups.remove_cgroups(parent)
 
 
-def _with_image(bench: Bench, busybox_tar: Path) -> Iterator[Bench]:
+def with_image(bench: Bench, busybox_tar: Path) -> Iterator[Bench]:
     with bench.engine as engine:
         engine.images.import_image(str(busybox_tar), "small", changes=["CMD=/bin/sh", "ENV=FROM_IMAGE=yes"])
         yield bench
-        for each in engine.containers.list():
+        for each in bench.engine.containers.list():
             with suppress(Exception):
-                engine.containers.get(each.container.id).remove(force=True)
+                container = bench.engine.containers.get(each.container.id)
+                with suppress(Exception):  # one that runs: nobody waits for what it would do about SIGTERM
+                    container.kill(9)
+                container.remove(force=True)
+        bench.engine.close()  # it may be another one by now

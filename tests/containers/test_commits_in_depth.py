@@ -112,6 +112,7 @@ def rebuilt(root: Path) -> None:
     root.chmod(0o711)
 
 
+@pytest.mark.needs("umoci")
 @on_the_host
 def test_an_image_of_everything_looks_as_its_container_did(real: Any, tmp_path: Path) -> None:
     container = prepared(real)

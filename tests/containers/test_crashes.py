@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import patience
 
 import podlink
 from podlink.engine.app import Engine
 from podlink.engine.containers.lifecycle import LIVE
 from podlink.engine.errors import ContainerNotFound
+from podlink.engine.ids import ID
 
 pytestmark = pytest.mark.needs("root", "runc", "overlay")
 
@@ -30,7 +32,11 @@ def crashes(real: Any, verb: str, *words: str) -> Iterator[tuple[str, Engine]]:
         home = str(Path(podlink.__file__).absolute().parent.parent)
         argv = [sys.executable, str(CHILD), real.config.to_text(), verb, str(number), *words]
         child = subprocess.run(
-            argv, capture_output=True, text=True, env={"PYTHONPATH": home, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, timeout=120
+            argv,
+            capture_output=True,
+            text=True,
+            env={"PYTHONPATH": home, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+            timeout=patience(120),
         )
         if child.returncode != -signal.SIGKILL:
             assert child.returncode == 0, child.stderr
@@ -61,7 +67,7 @@ def prepare(real: Any, verb: str) -> None:
 
 def whole(engine: Engine) -> None:
     """Record and host come to agree. Not at once: another process that lives may still be cleaning up after an exit."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + patience(20)
     while True:
         try:
             return agree(engine)
@@ -78,6 +84,7 @@ def agree(engine: Engine) -> None:
     assert set(engine.host.storage.known()[1]) == set(rows)
     assert {path.name for path in (engine.host.config.root / "containers").iterdir()} == set(rows)
     assert set(engine.host.runtime.known()) == live
+    assert {key for key in engine.host.state.locks.known() if ID.fullmatch(key)} <= set(rows)
     assert set(engine.host.network.known()) == live and engine.networks.troubles() == []
     mounts = Path("/proc/self/mountinfo").read_text()
     assert {id for id in rows if f"/{id}/" in mounts} == live

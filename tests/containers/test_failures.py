@@ -1,10 +1,12 @@
 """A verb that fails half-way leaves the host as it was: every change that it makes fails once, on both runtimes."""
 
+import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from patience import patience
 
 from podlink.engine.containers.create import create
 from podlink.engine.containers.list import list_containers
@@ -12,8 +14,8 @@ from podlink.engine.containers.pause import pause, unpause
 from podlink.engine.containers.remove import remove
 from podlink.engine.containers.request import CreateRequest
 from podlink.engine.containers.start import start
-from podlink.engine.containers.stop import stop
-from podlink.engine.errors import StorageFailed
+from podlink.engine.containers.stop import restart, stop
+from podlink.engine.errors import ContainerNotFound, StorageFailed
 from podlink.engine.host import Host
 from podlink.engine.testing.faults import Step, wired
 
@@ -48,16 +50,29 @@ def picture(bench: Any) -> dict[str, Any]:
         "containers": [(each.container.name, str(each.container.status), each.container.start) for each in list_containers(host)],
         "parts": sorted(host.storage.known()[1]),
         "runtime": sorted(host.runtime.known()),
-        "still": {container: _stands_still(bench, container) for container in host.runtime.known()},
         "folders": sorted(path.name for path in (host.config.root / "containers").glob("*")),
     }
 
 
-def _stands_still(bench: Any, container: str) -> bool:
-    """Whether the container writes nothing more: seen in its log, so that it is the same question for both runtimes."""
-    before = len(bench.engine.containers.get(container).logs())
+def is_as_recorded(bench: Any) -> bool:
+    """Whether what runs writes on and what is paused does not: seen in their logs, so that it is the same question for both
+    runtimes."""
+    containers = [bench.engine.containers.get(container) for container in bench.engine.host.runtime.known()]
+    return all(_writes(each) == (each.summary().container.status == "running") for each in containers)
+
+
+def _writes(container: Any) -> bool:
+    before = len(container.logs())
     time.sleep(0.3)
-    return len(bench.engine.containers.get(container).logs()) == before
+    return len(container.logs()) > before
+
+
+def comes_true(condition: Callable[[], bool]) -> bool:
+    """Whether it is so in some seconds: what was written before a container stood still may be on its way to the log."""
+    until = time.monotonic() + patience(10)
+    while not (found := condition()) and time.monotonic() < until:
+        pass
+    return found
 
 
 @pytest.mark.parametrize("verb", ["create", "start", "pause", "unpause"])
@@ -79,6 +94,7 @@ def test_a_verb_that_fails_changes_nothing(bench: Any, verb: str) -> None:
         except StorageFailed:
             if seen[failing - 1] != _last_step(verb):
                 assert picture(bench) == before, seen[failing - 1]
+                assert comes_true(lambda: is_as_recorded(bench)), seen[failing - 1]
             bench.engine.containers.get("web").remove(force=True) if before["containers"] else None
             if verb == "create":
                 for each in bench.engine.containers.list():
@@ -116,3 +132,35 @@ def test_a_verb_that_failed_can_be_done_again(bench: Any, verb: str) -> None:
             continue
         break
     assert failing > 2
+
+
+@pytest.mark.needs("root")
+def test_a_start_on_a_full_disk_says_what_found_no_room_and_works_when_there_is_some(bench: Any) -> None:
+    container = bench.create(*LOOP, name="web")
+    folder = bench.engine.host.directory(container.id)
+    folder.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", folder], check=True)
+    try:
+        (folder / "ballast").write_bytes(bytes(4096))
+        with pytest.raises(StorageFailed, match=r"its /etc/hosts: no space left on device"):
+            container.start()
+        assert container.summary().container.status == "configured" and not bench.engine.host.runtime.known()
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    container.start()
+    assert container.summary().container.status == "running"
+
+
+def test_a_restart_that_loses_its_container_tells_the_name_that_was_asked_for(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = bench.create("true", name="web")
+
+    def removed_before(host: Any, name: str) -> str:
+        web.remove()
+        return start(host, name)
+
+    monkeypatch.setattr("podlink.engine.containers.stop.start", removed_before)
+    with pytest.raises(ContainerNotFound) as told:
+        restart(bench.engine.host, "web")
+    assert told.value.name == "web"

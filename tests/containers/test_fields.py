@@ -101,8 +101,35 @@ def test_limits_are_in_the_cgroup(real: Any) -> None:
         assert control(real, container, "memory.low") == str(32 * 2**20)
         assert control(real, container, "memory.swap.max") == str(32 * 2**20)
         assert control(real, container, "cpu.max") == "50000 100000"
+        assert (
+            control(real, container, "cpu.weight") == "20"
+        )  # 1 + (512 - 2) * 9999 / 262142, as runtimes turn cpu_shares into it
     assert control(real, container, "pids.max") == "20"
     assert control(real, container, "cpuset.cpus") == "0" and control(real, container, "cpuset.mems") == "0"
+
+
+def test_a_part_of_the_processors_time_is_in_the_cgroup(real: Any) -> None:
+    container = real.run(*LOOP, resources=ResourceRequest(cpu_quota=20_000, cpu_period=50_000))
+    if cgroups.version() == 1:
+        assert (
+            control(real, container, "cpu.cfs_quota_us") == "20000" and control(real, container, "cpu.cfs_period_us") == "50000"
+        )
+    else:
+        assert control(real, container, "cpu.max") == "20000 50000"
+    assert container.inspect()["HostConfig"]["NanoCpus"] == 4 * 10**8
+
+
+def test_what_changes_nothing_of_the_run_is_noted_on_it(real: Any) -> None:
+    """Labels are shown; detach and quiet are annotations, as whoever looks at runc's own file sees."""
+    container = real.run(*LOOP, labels={"a.b": "c", "empty": ""}, detach=True, quiet=True)
+    noted = json.loads((real.config.runroot / "containers" / container.id / "config.json").read_text())["annotations"]
+    assert noted == {"io.projectatomic.podman.detach": "true", "io.projectatomic.podman.quiet": "true"}
+    shown = container.inspect()["Config"]
+    assert shown["Annotations"] == noted and shown["Labels"] == {"a.b": "c", "empty": ""}
+    assert container.summary().container.config.labels == shown["Labels"]
+    bare = real.run(*LOOP)
+    assert "annotations" not in json.loads((real.config.runroot / "containers" / bare.id / "config.json").read_text())
+    assert bare.inspect()["Config"]["Annotations"] == {}
 
 
 @pytest.mark.skipif(cgroups.version() == 2, reason="cgroup version 2 has neither swappiness nor a switch for the killer")
@@ -117,14 +144,20 @@ def test_block_rates_are_in_the_cgroup(real: Any) -> None:
     disk = next((f"/dev/{path.name}" for path in sorted(Path("/sys/block").iterdir()) if Path(f"/dev/{path.name}").exists()), "")
     assert disk, "no block device on this host"
     number = Path(disk).stat().st_rdev
-    asked = ResourceRequest(device_read_bps=[f"{disk}:10mb"], device_write_iops=[f"{disk}:77"])
+    asked = ResourceRequest(
+        device_read_bps=[f"{disk}:10mb"],
+        device_write_bps=[f"{disk}:20mb"],
+        device_read_iops=[f"{disk}:66"],
+        device_write_iops=[f"{disk}:77"],
+    )
     container = real.run(*LOOP, resources=asked)
     key = f"{os.major(number)}:{os.minor(number)}"
+    rates = {"read_bps": 10 * 2**20, "write_bps": 20 * 2**20, "read_iops": 66, "write_iops": 77}
     if cgroups.version() == 1:
-        assert control(real, container, "blkio.throttle.read_bps_device") == f"{key} {10 * 2**20}"
-        assert control(real, container, "blkio.throttle.write_iops_device") == f"{key} 77"
+        seen = {rate: control(real, container, f"blkio.throttle.{rate}_device") for rate in rates}
+        assert seen == {rate: f"{key} {value}" for rate, value in rates.items()}
     else:
-        assert f"rbps={10 * 2**20}" in control(real, container, "io.max") and "wiops=77" in control(real, container, "io.max")
+        assert control(real, container, "io.max") == f"{key} rbps={10 * 2**20} wbps={20 * 2**20} riops=66 wiops=77"
 
 
 def test_a_limit_that_this_kernel_lacks_is_refused_before_anything_is_made(real: Any) -> None:
@@ -178,6 +211,9 @@ def test_namespaces_are_shared(real: Any, field: str, shared: str) -> None:
     inode = Path(f"/proc/{pid}/ns/{kind}").readlink()
     assert Path(f"/proc/{mine.summary().container.pid}/ns/{kind}").readlink() == inode
     if shared == "container":
+        with pytest.raises(InvalidState, match="shares its namespaces"):
+            holder.remove(force=True)
+        assert holder.summary().container.status == "running", "a removal that is refused stops nobody"
         holder.stop(5)
         assert mine.inspect()["Dependencies"] == [holder.id]
         with pytest.raises(InvalidState, match="shares its namespaces"):
@@ -269,6 +305,8 @@ def test_the_images_volumes(real: Any, busybox_tar: Path) -> None:
         return "".join(container.logs())
 
     assert kind().endswith("/_data\n")
+    more = ("/bin/sh", "-c", "grep -c -e ' /var/data ' -e ' /var/more ' /proc/self/mountinfo")
+    assert real.output(*more, builtin_imgvolumes=["/var/more"]) == "1\n"
     assert kind(image_volume_type="tmpfs") == "/\n"
     assert kind(image_volume_type="ignore") == ""
     with pytest.raises(InvalidRequest, match="image_volume_type"):
@@ -288,7 +326,7 @@ def test_devices(real: Any) -> None:
     output = real.output("/bin/sh", "-c", script, devices=["/dev/kmsg:/dev/messages:r"], cap_add=["SYSLOG"])
     assert output.startswith("readable\n") and "not permitted" in output
     assert container.inspect()["HostConfig"]["Devices"][0]["path"] == "/dev/messages"
-    for wrong in ("/dev/nowhere", "/etc/passwd", "null"):
+    for wrong in ("/dev/nowhere", "/etc/passwd", "null", "/", "/dev/..", "/dev/null:/dev/a\0b"):
         with pytest.raises(InvalidRequest, match="devices"):
             real.create("true", devices=[wrong])
 
@@ -319,10 +357,12 @@ def test_another_parent_of_the_cgroup(real: Any) -> None:
         real.create("true", cgroup_parent="../../etc")
 
 
-@pytest.mark.parametrize("fields", [{"pod": "p"}, {"apparmor_profile": "mine"}, {"process_label": "a:b:c"}])
+@pytest.mark.parametrize(
+    "fields", [{"pod": "p"}, {"apparmor_profile": "mine"}, {"process_label": "a:b:c"}, {"mount_label": "a:b:c"}]
+)
 def test_what_this_host_can_not_do_is_refused_by_name(real: Any, fields: dict[str, str]) -> None:
     facts = real.engine.host.facts
-    if ("apparmor_profile" in fields and facts.apparmor) or ("process_label" in fields and facts.selinux):
+    if ("apparmor_profile" in fields and facts.apparmor) or (fields.keys() & {"process_label", "mount_label"} and facts.selinux):
         assert real.create("true", **fields).inspect()
         return
     with pytest.raises(NotHonoured) as refusal:

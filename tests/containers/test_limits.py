@@ -83,7 +83,11 @@ def test_kernel_memory_and_realtime_without_a_budget_are_refused() -> None:
         settle_limits(ResourceRequest(kernel_memory=1), HOST)
     with pytest.raises(NotHonoured, match="cpu_rt_runtime"):
         settle_limits(ResourceRequest(cpu_rt_runtime=100), HOST)
-    assert settle_limits(ResourceRequest(cpu_rt_runtime=100), replace(HOST, realtime_budget=500)).cpu_rt_runtime == 100
+    with pytest.raises(NotHonoured, match="cpu_rt_period"):
+        settle_limits(ResourceRequest(cpu_rt_period=1000), replace(HOST, controls=HOST.controls - {"cpu.rt_period_us"}))
+    budget = replace(HOST, realtime_budget=500)
+    found = settle_limits(ResourceRequest(cpu_rt_runtime=100, cpu_rt_period=1000), budget)
+    assert (found.cpu_rt_runtime, found.cpu_rt_period) == (100, 1000)
 
 
 def test_a_default_is_as_high_as_it_goes_and_a_wish_is_refused() -> None:

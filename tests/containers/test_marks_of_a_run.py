@@ -13,14 +13,16 @@ LOOP = ("/bin/sh", "-c", "while :; do sleep 0.1; done")
 
 def test_the_monitor_leaves_its_pid_where_it_was_asked_to(bench: Any, tmp_path: Path) -> None:
     path = tmp_path / "monitor.pid"
-    path.write_text("an old one")
+    path.write_text("4194304\n")
     container = bench.run(*LOOP, conmon_pidfile=str(path))
     monitor, init = int(path.read_text()), container.summary().container.pid
     if bench.runtime == "emulator":
         assert monitor == os.getpid()
     else:
         assert f"PPid:\t{monitor}\n" in Path(f"/proc/{init}/status").read_text()
-    container.remove(force=True)
+    container.kill(9)
+    container.wait()
+    container.remove()
     assert path.read_text() == str(monitor)
     assert [each.name for each in tmp_path.glob("*monitor.pid*")] == ["monitor.pid"]
 
@@ -42,6 +44,28 @@ def test_a_start_whose_pid_can_not_be_written_leaves_nothing(bench: Any, tmp_pat
     folder.mkdir()
     container.start()
     assert (folder / "pid").exists()
+
+
+@pytest.mark.parametrize("kept", ["root:x:0:0:root:/root:/bin/sh\n", "7 dwarfs", "1" * 17])
+def test_a_file_that_holds_no_pid_is_not_written_over(bench: Any, tmp_path: Path, kept: str) -> None:
+    path = tmp_path / "precious"
+    path.write_text(kept)
+    container = bench.create(*LOOP, conmon_pidfile=str(path))
+    with pytest.raises(RuntimeFailed, match="what is there is no pid; move it away"):
+        container.start()
+    assert path.read_text() == kept and container.summary().container.status == "configured"
+    path.write_text("")
+    container.start()
+    assert int(path.read_text()) > 0
+
+
+def test_a_link_or_a_device_is_not_replaced_by_a_pid(bench: Any, tmp_path: Path) -> None:
+    (link := tmp_path / "link").symlink_to(os.devnull)
+    os.mkfifo(pipe := tmp_path / "pipe")
+    for path in (link, pipe):
+        with pytest.raises(RuntimeFailed, match="what is there is no pid"):
+            bench.create(*LOOP, conmon_pidfile=str(path)).start()
+    assert link.is_symlink() and pipe.is_fifo()
 
 
 def test_programs_see_that_they_are_in_a_container(bench: Any) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import patience
 
-from podlink.engine.state.containers import Status
+from podlink.engine.state.values import Status
 
 pytestmark = pytest.mark.needs("root", "runc", "overlay")
 
@@ -26,7 +27,7 @@ def started(bench: Any, container: Any) -> dict[str, Any]:
 
 
 def until(done: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + patience(seconds)
     while not done():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -9,6 +9,7 @@ from podlink.engine.containers.networking import Networking
 from podlink.engine.containers.request import HONOURED, CreateRequest, IDMap, IDMappingOptions, refuse_unbuilt
 from podlink.engine.containers.settle import environment, settle
 from podlink.engine.containers.users import find_user
+from podlink.engine.containers.volumes import parse_tmpfs
 from podlink.engine.errors import ErrorOccurred, InvalidRequest, NotHonoured
 from podlink.engine.oci.spec.values import ContainerConfig, User
 
@@ -129,7 +130,7 @@ def test_users_are_found_in_the_images_own_files(text: str, user: User) -> None:
     assert find_user(text, PASSWD, GROUPS) == user
 
 
-@pytest.mark.parametrize("text", ["nobody", "ada:nogroup", "4294967295", "0:4294967295", "-1"])
+@pytest.mark.parametrize("text", ["nobody", "ada:nogroup", "4294967295", "0:4294967295", "-1", "\u0663"])
 def test_an_unknown_user_or_group_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="user"):
         find_user(text, PASSWD, GROUPS)
@@ -138,3 +139,23 @@ def test_an_unknown_user_or_group_is_refused(text: str) -> None:
 def test_an_image_without_passwd_runs_by_numbers() -> None:
     assert find_user("", [], []) == User()
     assert find_user("12:34", [], []) == User(uid=12, gid=34)
+
+
+@pytest.mark.parametrize("option", ["size=64k", "size=0", f"size={2**63 - 1}", "size=200%", "nr_inodes=9", f"uid={2**32 - 2}"])
+def test_a_size_that_the_kernel_can_count_to_is_passed_on(option: str) -> None:
+    assert parse_tmpfs([f"/scratch:{option}"])[0].options[0] == option
+
+
+@pytest.mark.parametrize(
+    "option",
+    [f"size={2**64}", f"size={2**34}g", f"size={2**63}", f"nr_blocks={2**34}G", f"nr_inodes={2**64 + 5}", "uid=4294967295"],
+)
+def test_a_size_of_which_the_kernel_would_take_the_remainder_is_refused_by_name(option: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"^tmpfs: '{option}' in '/scratch:mode=700,{option}' is more than there can be$"):
+        parse_tmpfs([f"/scratch:mode=700,{option}"])
+
+
+@pytest.mark.parametrize("option", ["nr_inodes=5%", "size=10000%", "size=k", "size=\u0663", f"size={'9' * 50}", "size=-1"])
+def test_what_is_no_size_is_refused_by_name(option: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"is not an option of tmpfs\(5\)"):
+        parse_tmpfs([f"/scratch:{option}"])

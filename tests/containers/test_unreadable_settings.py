@@ -1,20 +1,22 @@
 """A container whose stored settings can't be read: shown, stopped, removed; and no trouble of the others'."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from podlink.engine.app import Engine
 from podlink.engine.errors import InvalidState
 
 LOOP = ("/bin/sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done")
 
 
 def break_settings(bench: Any, container: Any) -> None:
-    with bench.engine.host.state.containers._database.writing() as connection:
-        connection.exec_driver_sql(
-            "UPDATE containers SET config = json_set(config, '$.seal', 'tight') WHERE id = ?", (container.id,)
-        )
+    table = bench.engine.host.state.containers
+    with table._database.writing() as connection:
+        connection.execute("UPDATE containers SET config = json_set(config, '$.seal', 'tight') WHERE id = ?", (container.id,))
+        table._kept.drop(container.id)
 
 
 def test_a_list_shows_it_and_names_it_in_a_warning(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
@@ -59,8 +61,9 @@ def test_one_that_runs_is_removed_by_force_and_an_engine_opens_on_it(bench: Any)
     assert bench.engine.containers.list() == []
 
 
-def test_an_exit_record_that_is_none_does_not_fail_the_list(bench: Any) -> None:
-    broken, whole = bench.create("true", name="broken"), bench.create("true", name="whole")
-    (bench.engine.host.directory(broken.id) / "exit.json").write_text("{")
-    assert {each.container.id for each in bench.engine.containers.list()} == {broken.id, whole.id}
-    (bench.engine.host.directory(broken.id) / "exit.json").unlink()
+def test_an_exit_record_that_is_none_does_not_fail_the_list(tmp_path: Path) -> None:
+    with Engine.emulated(tmp_path) as engine:
+        image = engine.images.build_from({}, userland=True)
+        broken, whole = (engine.containers.create(image=image, command=["true"], name=name) for name in ("broken", "whole"))
+        (engine.host.directory(broken.id) / "exit.json").write_text("{")
+        assert {each.container.id for each in engine.containers.list()} == {broken.id, whole.id}

@@ -313,6 +313,34 @@ def test_a_name_stands_for_its_ranges_of_subordinate_ids(bench: Any, tmp_path: P
     assert by_number.uid_map[0].outside == 400_000 and by_number.gid_map[0].outside == 7
 
 
+@real_host
+@pytest.mark.parametrize(
+    ("fields", "uids", "gids"),
+    [
+        ({"subuidname": "ada"}, "0 100000 1000", "0 200000 2000"),
+        ({"subuidmap": "ada"}, "0 100000 1000", "0 200000 2000"),
+        ({"subgidname": "ada"}, "0 100000 1000", "0 200000 2000"),
+        ({"subgidmap": "ada", "uidmap": ["0:5:9"]}, "0 5 9", "0 200000 2000"),
+        ({"id_mappings": IDMappingOptions(uid_map=IDMap(host_id=5, size=11))}, "0 5 11", "0 5 11"),
+        (
+            {"id_mappings": IDMappingOptions(uid_map=IDMap(host_id=5, size=11), gid_map=IDMap(host_id=7, size=19))},
+            "0 5 11",
+            "0 7 19",
+        ),
+    ],
+)
+def test_the_kernel_maps_by_whichever_field_says_it(
+    real: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], uids: str, gids: str
+) -> None:
+    """id_mappings, subuidmap and subgidmap as much as the others."""
+    (tmp_path / "subuid").write_text("ada:100000:1000\n")
+    (tmp_path / "subgid").write_text("ada:200000:2000\n")
+    monkeypatch.setattr(mappings, "SUBORDINATE", {kind: tmp_path / f"sub{kind}" for kind in ("uid", "gid")})
+    container = real.run(*LOOP, **fields)
+    pid = container.summary().container.pid
+    assert (mapping("uid", pid), mapping("gid", pid)) == (uids.split(), gids.split())
+
+
 def test_a_mode_of_another_container_brings_its_mapping(bench: Any) -> None:
     require_mapping(bench)
     bench.create("true", name="mapped", uidmap=MAP)

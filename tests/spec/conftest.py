@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import own_cgroups
 import pytest
 from jail import Jail, jail
 
@@ -15,7 +16,9 @@ from podlink.engine.oci.spec.values import Device, HostFacts
 
 @pytest.fixture(scope="session")
 def this_host() -> HostFacts:
-    found = facts.read("/podlink-test-facts")
+    parent = own_cgroups.new_parent()
+    found = facts.read(f"/{parent}")
+    own_cgroups.remove_cgroups(parent)
     return HostFacts(
         cgroup_version=found.cgroup_version,
         capabilities=found.capabilities,

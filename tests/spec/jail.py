@@ -1,6 +1,6 @@
 """A container of one program, run by runc itself from a document of ours: what it prints is what there was inside.
 
-Everything is of its own: the root file system, runc's state, the cgroup (`/podlink-test-spec-…`), and gone afterwards.
+Everything is of its own: the root file system, runc's state, the cgroup (`own_cgroups`), and gone afterwards.
 """
 
 import json
@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import own_cgroups
 
 from podlink.engine.linux import cgroups
 from podlink.engine.oci.spec.build import build
@@ -26,7 +28,7 @@ class Jail:
     folder: Path
     rootfs: Path
     host: HostFacts
-    parent: str = field(default_factory=lambda: f"/podlink-test-spec-{secrets.token_hex(4)}")
+    parent: str = field(default_factory=lambda: f"/{own_cgroups.new_parent()}")
 
     def run(self, script: str, *, user: User | None = None, network: str = "private", **settings: Any) -> str:
         """What a shell script prints in a container with these settings of ContainerConfig; it must end well."""

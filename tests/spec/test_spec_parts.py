@@ -78,6 +78,12 @@ def test_the_mounts_are_those_of_the_interface_in_order() -> None:
     assert mounts(CONFIG, 1)[-1].options == ("nosuid", "noexec", "nodev", "relatime", "ro")
 
 
+@pytest.mark.parametrize(("size", "option"), [(2**20, "size=1024k"), (1, "size=1k"), (1025, "size=2k")])
+def test_shared_memory_is_never_without_a_limit(size: int, option: str) -> None:
+    (found,) = (mount for mount in mounts(replace(CONFIG, shm_size=size), 1) if mount.destination == "/dev/shm")
+    assert option in found.options
+
+
 def test_a_network_is_private_shared_or_joined() -> None:
     assert {"type": "network"} in namespaces(placed(network="private"), 1)
     assert "network" not in [each["type"] for each in namespaces(placed(network="host"), 1)]
