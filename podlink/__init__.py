@@ -10,15 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from podlink.engine.app import Engine as Engine
+    from podlink.engine.clock import VirtualClock as VirtualClock
     from podlink.engine.config import Config as Config
+    from podlink.engine.config import Limits as Limits
 
 __version__ = "0.1.0"
-__all__ = ["Config", "Engine", "__version__"]
+__all__ = ["Config", "Engine", "Limits", "VirtualClock", "__version__"]
 
 if not Path(__file__).with_name("engine").exists():  # a checkout: `engine` and `api` lie beside this folder, not in it
     __path__ = [*__path__, str(Path(__file__).absolute().parent.parent)]
 
-_HOMES = {"Engine": "podlink.engine.app", "Config": "podlink.engine.config"}
+_HOMES = {
+    "Engine": "podlink.engine.app",
+    "Config": "podlink.engine.config",
+    "Limits": "podlink.engine.config",
+    "VirtualClock": "podlink.engine.clock",
+}
 
 
 def __getattr__(name: str) -> Any:

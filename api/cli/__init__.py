@@ -44,7 +44,9 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "address",
         nargs="?",
         metavar="ADDRESS",
-        help="unix:/path[;mode=0600], unix:@name or tcp:127.0.0.1:PORT (default: unix:/run/podman/io.projectatomic.podman)",
+        help="unix:/path[;mode=0600], unix:@name[;uid=NUMBER] or tcp:127.0.0.1:PORT "
+        "(default: unix:/run/podman/io.projectatomic.podman). At a @name only root and the service's own user may call, "
+        "and those of each uid; at a tcp port whoever reaches it.",
     )
 
 

@@ -1,11 +1,12 @@
 """The handlers of the container methods."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from podlink.api.podman.convert import compact, go_duration, go_time
 from podlink.api.varlink.check import Struct
-from podlink.api.varlink.service import Call
+from podlink.api.varlink.frame import Batches
+from podlink.api.varlink.service import Call, Later
 from podlink.engine.containers.attach import attach_sockets
 from podlink.engine.containers.changes import list_changes
 from podlink.engine.containers.commit import commit
@@ -23,10 +24,10 @@ from podlink.engine.containers.start import start
 from podlink.engine.containers.stats import stats
 from podlink.engine.containers.stop import restart, stop
 from podlink.engine.containers.top import processes
-from podlink.engine.containers.wait import wait
+from podlink.engine.containers.wait import when_ended
 from podlink.engine.host import Host
 from podlink.engine.oci.spec.values import Port
-from podlink.engine.state.containers import Status
+from podlink.engine.state.values import Status
 from podlink.engine.storage.changes import Kind
 
 Parameters = dict[str, Any]
@@ -79,8 +80,13 @@ def unpause_container(host: Host, call: Call, args: Struct) -> Parameters:
     return {"container": unpause(host, args["name"])}
 
 
-def wait_container(host: Host, call: Call, args: Struct) -> Parameters:
-    return {"exitcode": wait(host, args["name"], call.cancelled)}
+def wait_container(host: Host, call: Call, args: Struct) -> Later:
+    """Thousands may wait, and none of them has a thread."""
+
+    def begin(deliver: Callable[[Parameters | Exception], None]) -> Callable[[], None]:
+        return when_ended(host, args["name"], lambda end: deliver({"exitcode": end} if isinstance(end, int) else end))
+
+    return Later(begin)
 
 
 def remove_container(host: Host, call: Call, args: Struct) -> Parameters:
@@ -109,7 +115,7 @@ def list_data(host: Host, seen: Summary) -> Parameters:
         "imageid": container.image,
         "command": list(container.config.args),
         "createdat": go_time(container.created_at),
-        "runningfor": go_duration(host.now() - container.created_at),
+        "runningfor": go_duration(host.clock.now() - container.created_at),
         "status": str(container.status),
         "ports": [port_data(each) for each in seen.ports],
         "rootfssize": container.root_size + seen.rw_size,
@@ -155,8 +161,8 @@ def commit_container(host: Host, call: Call, args: Struct) -> Parameters:
 
 
 def get_logs(host: Host, call: Call, args: Struct) -> Parameters | Stream:
-    """Every line at once; with `more`, batches as they come until the container's run ends."""
-    return _follow(host, call, args["name"]) if call.more else {"container": logs(host, args["name"])}
+    """Every line in one reply, which is written as the log is read; with `more`, batches as they come until the run ends."""
+    return _follow(host, call, args["name"]) if call.more else {"container": Batches(logs(host, args["name"]))}
 
 
 def _follow(host: Host, call: Call, name: str) -> Stream:
@@ -192,7 +198,7 @@ def get_stats(host: Host, call: Call, args: Struct) -> Parameters:
     }
 
 
-HANDLERS = {
+HANDLERS: dict[str, Callable[[Host, Call, Struct], Parameters | Stream | Later]] = {
     "Commit": commit_container,
     "ExportContainer": export_container,
     "ListContainerChanges": list_container_changes,

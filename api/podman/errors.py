@@ -3,7 +3,7 @@
 import logging
 from dataclasses import asdict
 
-from podlink.api.varlink.service import VarlinkError
+from podlink.api.varlink.service import Interrupted, VarlinkError
 from podlink.engine.errors import EngineError, EngineUnavailable, ErrorOccurred
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,8 @@ def translate(error: BaseException) -> VarlinkError | None:
 
     A surprise is logged with its traceback, too: it is a defect of ours, or a host in trouble.
     """
+    if isinstance(error, Interrupted):
+        return translate(ErrorOccurred(f"{error}, and this call with it; what runs goes on: call again when it is back"))
     if isinstance(error, EngineError):
         kind = wire_class(type(error))
         return VarlinkError(f"{INTERFACE}.{WIRE_NAMES.get(kind, kind.__name__)}", asdict(error))

@@ -9,6 +9,7 @@ from podlink.api.podman.errors import INTERFACE, translate
 from podlink.api.varlink.idl import parse
 from podlink.api.varlink.service import Handler, Service
 from podlink.engine.app import Engine
+from podlink.engine.errors import Cancelled
 
 HANDLERS = system.HANDLERS | containers.HANDLERS | images.HANDLERS
 """Method to handler. A method of the interface that is not here is not built yet, and the service says so itself."""
@@ -25,4 +26,5 @@ def service(engine: Engine) -> Service:
         url="",
         interfaces=[(parse(text), text, handlers)],
         translate=translate,
+        gave_up=Cancelled,
     )

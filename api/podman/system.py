@@ -10,9 +10,6 @@ from podlink.engine.system.info import info, version
 
 Parameters = dict[str, Any]
 
-GIT_COMMIT = ""
-"""An installed package does not know its commit; the field is there because the interface has it."""
-
 
 def ping(host: Host, call: Call, args: Struct) -> Parameters:
     return {"ping": {"message": "OK"}}
@@ -24,7 +21,7 @@ def get_version(host: Host, call: Call, args: Struct) -> Parameters:
         "version": {
             "version": found.version,
             "go_version": found.python,
-            "git_commit": GIT_COMMIT,
+            "git_commit": found.commit,
             "built": found.built,
             "os_arch": found.os_arch,
         }
@@ -62,7 +59,7 @@ def get_info(host: Host, call: Call, args: Struct) -> Parameters:
                 "compiler": found.version.python,
                 "go_version": found.version.python,
                 "podman_version": found.version.version,
-                "git_commit": GIT_COMMIT,
+                "git_commit": found.version.commit,
             },
         }
     }

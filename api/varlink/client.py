@@ -18,14 +18,17 @@ class Client:
     Raises VarlinkError for an error reply, ConnectionError when the service goes, TimeoutError where a timeout was given.
     """
 
-    def __init__(self, address: Address, timeout: float | None = None) -> None:
+    def __init__(self, address: Address, timeout: float | None = None, limit: int | None = None) -> None:
         self._socket = address.connect(timeout)
-        self._reader = Reader(self._socket)
+        self._reader = Reader(self._socket, limit)
 
     @classmethod
-    def connect(cls, address: str, timeout: float | None = None) -> Self:
-        """Connect to `unix:/path`, `unix:@name` or `tcp:HOST:PORT`. timeout: seconds for each step of the wire."""
-        return cls(Address.parse(address), timeout)
+    def connect(cls, address: str, timeout: float | None = None, limit: int | None = None) -> Self:
+        """Connect to `unix:/path`, `unix:@name` or `tcp:HOST:PORT`. timeout: seconds for each step of the wire.
+
+        limit: bytes of the longest reply that is taken; None is any, as suits a service that one trusts.
+        """
+        return cls(Address.parse(address), timeout, limit)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """The parameters of the reply."""

@@ -1,16 +1,21 @@
 """Messages on a stream: a JSON object in UTF-8, then a NUL byte."""
 
 import json
+import re
+import secrets
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from socket import socket as Socket
 from typing import Any
 
 LIMIT = 16 * 2**20
-"""Bytes of the longest message that is taken."""
+"""Bytes of the longest message that a service takes. What a client takes is the client's affair."""
 NESTING = 256
 """How deep brackets may be nested in a message; the deepest that the interface needs is 5."""
 CHUNK = 65536
+TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+"""What nesting is told by: brackets, and strings, in which brackets are text."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
@@ -21,10 +26,46 @@ class Malformed(ValueError):
 
 def encode(message: Mapping[str, Any]) -> bytes:
     """A message as it goes on the wire, NUL included. Compact; text that isn't valid Unicode goes as escapes."""
+    return _utf8(_encode(message)) + b"\0"
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """An array of a message that need not fit into memory: its elements, some at a time, encoded as they come."""
+
+    items: Iterable[Sequence[Any]]
+
+
+def pieces(message: Mapping[str, Any]) -> Iterator[bytes]:
+    """The same as `encode`, a piece after the other, where the message holds `Batches`."""
+    found: list[Batches] = []
+    mark = secrets.token_hex(16)
+
+    def stand_in(value: object) -> str:
+        if not isinstance(value, Batches):
+            raise TypeError(f"{type(value).__name__} is no value of a message")
+        found.append(value)
+        return mark
+
+    text = json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=stand_in)
+    before, *rest = text.split(f'"{mark}"')
+    for batches, after in zip(found, rest, strict=True):
+        yield _utf8(before + "[")
+        comma = ""
+        for batch in batches.items:
+            if batch:
+                yield _utf8(comma + _encode(batch)[1:-1])
+                comma = ","
+        before = "]" + after
+    yield _utf8(before) + b"\0"
+
+
+def _utf8(text: str) -> bytes:
+    """Encoded; a lone surrogate, which only strings can hold, as its escape."""
     try:
-        return _encode(message).encode() + b"\0"
-    except UnicodeEncodeError:  # a lone surrogate, from a name that is not UTF-8
-        return json.dumps(message, separators=(",", ":"), allow_nan=False).encode() + b"\0"
+        return text.encode()
+    except UnicodeEncodeError:
+        return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def decode(text: bytes) -> dict[str, Any]:
@@ -49,28 +90,28 @@ def _too_deep(text: bytes) -> bool:
     are many of them: then the exact walk decides."""
     if text.count(b"[") + text.count(b"{") <= NESTING:
         return False
-    depth, inside, escaped = 0, False, False
-    for byte in text:
-        if inside:
-            inside, escaped = escaped or byte != 0x22, byte == 0x5C and not escaped
-        elif byte == 0x22:
-            inside = True
-        elif byte in b"[{":
+    depth = 0
+    for found in TOKENS.finditer(text):
+        if found[0] in (b"[", b"{"):
             depth += 1
             if depth > NESTING:
                 return True
-        elif byte in b"]}":
+        elif found[0] in (b"]", b"}"):
             depth -= 1
     return False
 
 
 class Reader:
-    """The messages that come over a socket, in order. What is read ahead is kept; memory is bounded by the limit."""
+    """The messages that come over a socket, in order. What is read ahead is kept. limit: bytes of a message; None is any."""
 
-    def __init__(self, socket: Socket, limit: int = LIMIT) -> None:
+    def __init__(self, socket: Socket, limit: int | None = LIMIT) -> None:
         self._socket, self._limit = socket, limit
         self._ready: deque[bytes] = deque()
         self._rest = bytearray()
+
+    def has_more(self) -> bool:
+        """Whether a message was read ahead."""
+        return bool(self._ready)
 
     def next(self) -> bytes | None:
         """The next message without its NUL; None at the end of the stream. Raises Malformed when it is too long."""
@@ -86,6 +127,6 @@ class Reader:
                 self._rest = bytearray(rest)
             else:
                 self._rest += rest
-            if len(self._rest) > self._limit or len(self._ready[0] if self._ready else b"") > self._limit:
+            if self._limit is not None and max(len(self._rest), len(self._ready[0]) if self._ready else 0) > self._limit:
                 raise Malformed(f"a message longer than {self._limit} bytes")
         return self._ready.popleft()

@@ -1,9 +1,10 @@
 """Connections, a thread each: a call that waits holds up nobody but its own connection.
 
-accept ──▶ Connection(thread): read a message ─▶ service.replies ─▶ send each reply
-                │
-                └─ while a handler waits, one watcher thread looks for clients that hang up (epoll) and raises the
-                   call's `cancelled`
+accept ──▶ converse (thread): read a message ─▶ service.replies ─▶ send each reply
+                │  ▲              │                                        ▲
+                │  │              └─ Pending: parked, without a thread ────┘ then it rests, until a call comes
+                │  └── the lookout (one thread): a call came
+                └─ while a handler waits, the lookout looks for clients that hang up, and raises the call's `cancelled`
 """
 
 import errno
@@ -16,9 +17,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from podlink.api.varlink.frame import Malformed, Reader, decode, encode
-from podlink.api.varlink.service import Service
-from podlink.api.varlink.transport import Listener
+from podlink.api.varlink.frame import Malformed, Reader, decode, pieces
+from podlink.api.varlink.lookout import Cancellation, Lookout
+from podlink.api.varlink.service import Pending, Service
+from podlink.api.varlink.transport import Listener, refused
 
 log = logging.getLogger(__name__)
 
@@ -28,88 +30,25 @@ STACK = 512 * 1024
 """Bytes of a connection's stack: handlers don't recurse deep."""
 SEND_PATIENCE = 30.0
 """Seconds for which a client may take nothing of a reply before its connection is closed."""
+ENDING = "the service is ending"
 GRACE = 5.0
 """Seconds that calls under way have to end when the server closes."""
 
 
-class Cancellation:
-    """A flag that is raised once, when the client hangs up or the server closes. `watch` is told at the first interest."""
+class Parked:
+    """A connection whose call waits, without a thread, for a reply that comes later."""
 
-    def __init__(self, watch: Callable[[], None]) -> None:
-        self._watch = watch
-        self._lock = threading.Lock()
-        self._set = False
-        self._wakes: list[Callable[[], None]] = []
+    def __init__(self, link: socket.socket, reader: Reader, pending: Pending) -> None:
+        self.link, self.reader, self.pending = link, reader, pending
+        self._is_over = threading.Lock()
+        self.let_go: Callable[[], None] = lambda: None
 
-    def is_set(self) -> bool:
-        return self._set
+    def finish(self) -> bool:
+        """Whether this is the end of it: the reply, the client's leaving and the server's end may come at once."""
+        return self._is_over.acquire(blocking=False)
 
-    def on_set(self, wake: Callable[[], None]) -> Callable[[], None]:
-        with self._lock:
-            self._wakes.append(wake)
-        self._watch()
-        if self._set:
-            wake()
-        return lambda: self._drop(wake)
-
-    def set(self) -> None:
-        with self._lock:
-            self._set = True
-            wakes = list(self._wakes)
-        for wake in wakes:
-            wake()
-
-    def _drop(self, wake: Callable[[], None]) -> None:
-        with self._lock:
-            if wake in self._wakes:
-                self._wakes.remove(wake)
-
-
-class HangUps:
-    """Watches for clients that leave. A unix client has left when both directions are shut (EPOLLHUP): one that only shut
-    its sending side still reads. Over tcp the two can't be told apart, and a shut sending side counts as having left."""
-
-    def __init__(self) -> None:
-        self._epoll = select.epoll()
-        self._flags: dict[int, Cancellation] = {}
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-        self._wake_read, self._wake_write = socket.socketpair()
-        self._epoll.register(self._wake_read, select.EPOLLIN)
-
-    def watch(self, link: socket.socket, flag: Cancellation) -> None:
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="varlink hang-ups", daemon=True)
-                self._thread.start()
-            if self._flags.get(link.fileno()) is flag:
-                return
-            known = link.fileno() in self._flags
-            self._flags[link.fileno()] = flag
-            events = select.EPOLLONESHOT | (0 if link.family == socket.AF_UNIX else select.EPOLLRDHUP)
-            (self._epoll.modify if known else self._epoll.register)(link.fileno(), events)
-
-    def forget(self, link: socket.socket) -> None:
-        with self._lock:
-            if self._flags.pop(link.fileno(), None):
-                self._epoll.unregister(link.fileno())
-
-    def close(self) -> None:
-        self._wake_write.send(b"x")
-        if self._thread:
-            self._thread.join()
-        for each in (self._epoll, self._wake_read, self._wake_write):
-            each.close()
-
-    def _run(self) -> None:
-        while True:
-            for number, _ in self._epoll.poll():
-                if number == self._wake_read.fileno():
-                    return
-                with self._lock:
-                    flag = self._flags.get(number)
-                if flag:
-                    flag.set()
+    def is_over(self) -> bool:
+        return self._is_over.locked()
 
 
 class Server:
@@ -118,11 +57,15 @@ class Server:
     def __init__(self, service: Service, listener: Listener, idle_timeout: float | None = None) -> None:
         """idle_timeout: seconds; None or 0 is never."""
         self._service, self._listener, self._idle = service, listener, idle_timeout or None
-        self._hang_ups = HangUps()
+        self._lookout = Lookout()
         self._lock = threading.Lock()
         self._quiet = threading.Condition(self._lock)
-        self._open: dict[socket.socket, Cancellation | None] = {}
+        self._open: dict[socket.socket, Cancellation | Parked | None] = {}
+        self._resting: set[socket.socket] = set()
+        """Of those that are open: without a thread, until the lookout says that a call came."""
         self._since = time.monotonic()
+        self._starting = threading.Lock()
+        """The size of stacks is one for all threads that are started at a time."""
         self._closing = False
         self._wake_read, self._wake_write = socket.socketpair()
         for end in (self._wake_read, self._wake_write):
@@ -182,49 +125,127 @@ class Server:
                 time.sleep(0.05)  # the queue is still readable; without a pause this would spin
                 return
             raise
+        if refusal := refused(self._listener, link):
+            log.warning("a connection is closed: %s", refusal)
+            link.close()
+            return
         link.setblocking(True)
         with self._quiet:
             while len(self._open) >= CONNECTIONS and not self._closing:
                 self._quiet.wait(0.5)
             self._open[link] = None
-        before = threading.stack_size(STACK)
-        try:
-            threading.Thread(target=self._converse, args=(link,), name="varlink connection", daemon=True).start()
-        except RuntimeError as error:  # no thread to be had
-            log.warning("a connection is refused: %s", error)
-            self._leave(link)
-        finally:
-            threading.stack_size(before)
+        with suppress(OSError):  # macOS: of a client who has left already, which is seen at the first look
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(SEND_PATIENCE))
+        self._talk(link, Reader(link))
 
-    def _converse(self, link: socket.socket) -> None:
-        """One connection, from its first call to its end."""
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(SEND_PATIENCE))
-        reader = Reader(link)
+    def _talk(self, link: socket.socket, reader: Reader, first: bytes = b"") -> None:
+        """Converse in a thread. first: what is still to be sent of a reply."""
+        with self._starting:
+            before = threading.stack_size(STACK)
+            try:
+                words = (link, reader, first)
+                threading.Thread(target=self._converse, args=words, name="varlink connection", daemon=True).start()
+            except RuntimeError as error:  # no thread to be had
+                log.warning("a connection is refused: %s", error)
+                self._leave(link)
+            finally:
+                threading.stack_size(before)
+
+    def _converse(self, link: socket.socket, reader: Reader, first: bytes) -> None:
+        """One connection, from its first call to its end, or until it waits for a reply that comes later.
+
+        When the server ends, calls that were sent before are still answered: what is to be read comes to its end there (`_end`).
+        """
         try:
-            while not self._closing and (text := reader.next()) is not None:
-                self._answer(link, decode(text))
+            link.sendall(first)
+            while (text := reader.next()) is not None:
+                if pending := self._answer(link, decode(text)):
+                    return self._park(Parked(link, reader, pending))
         except (Malformed, OSError) as error:
             log.info("a connection is closed: %s", error)
         except Exception:
             log.exception("a connection is closed")
-        finally:
-            self._leave(link)
+        self._leave(link)
+        return None
 
-    def _answer(self, link: socket.socket, message: dict[str, object]) -> None:
-        flag = Cancellation(lambda: self._hang_ups.watch(link, flag))
+    def _answer(self, link: socket.socket, message: dict[str, object]) -> Pending | None:
+        """Send the replies to one call; or the one that comes later is returned."""
+        flag = Cancellation(lambda: self._lookout.watch(link, flag.set))
         with self._lock:
             self._open[link] = flag
         if self._closing:
-            flag.set()
+            flag.set(ENDING)
         try:
             replies = self._service.replies(message, flag)
             try:
                 for reply in replies:
-                    link.sendall(encode(reply))
+                    if isinstance(reply, Pending):
+                        return reply
+                    for piece in pieces(reply):
+                        link.sendall(piece)
             finally:
                 replies.close()  # type: ignore[attr-defined]
         finally:
-            self._hang_ups.forget(link)
+            self._lookout.forget(link)
+        return None
+
+    # Calls that wait without a thread
+
+    def _park(self, call: Parked) -> None:
+        with self._lock:
+            self._open[call.link] = call
+        self._lookout.watch(call.link, lambda: self._hung_up(call))
+        call.let_go = call.pending.begin(lambda reply: self._conclude(call, reply))
+        if call.is_over():  # meanwhile, by a client that left: `let_go` was not known then
+            call.let_go()
+        elif self._closing:
+            self._interrupt(call)
+
+    def _conclude(self, call: Parked, reply: dict[str, object]) -> None:
+        """The reply is there: send it from whatever thread this is, unless the client is slow to take it."""
+        if not call.finish():
+            return None
+        self._lookout.forget(call.link)
+        message = b"".join(pieces(reply))
+        try:
+            sent = call.link.send(message, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return self._leave(call.link)
+        if sent < len(message) or call.reader.has_more():
+            return self._talk(call.link, call.reader, message[sent:])
+        return self._rest(call.link, call.reader)
+
+    def _rest(self, link: socket.socket, reader: Reader) -> None:
+        with self._lock:
+            self._open[link] = None
+            self._resting.add(link)
+        self._lookout.watch(link, lambda: self._rise(link, reader), for_calls=True)
+        if self._closing:
+            self._rise(link, reader)
+
+    def _rise(self, link: socket.socket, reader: Reader) -> None:
+        with self._lock:
+            if link not in self._resting:
+                return
+            self._resting.remove(link)
+        self._lookout.forget(link)
+        if self._closing:
+            self._leave(link)
+        else:
+            self._talk(link, reader)
+
+    def _hung_up(self, call: Parked) -> None:
+        if call.finish():
+            call.let_go()
+            self._lookout.forget(call.link)
+            self._leave(call.link)
+
+    def _interrupt(self, call: Parked) -> None:
+        """The server ends, and the client is told so."""
+        self._conclude(call, call.pending.interrupted(ENDING))
+        call.let_go()
 
     def _leave(self, link: socket.socket) -> None:
         with self._quiet:
@@ -236,20 +257,27 @@ class Server:
             self._wake()
 
     def _end(self) -> None:
-        """Tell every waiting call that its caller has left, and give those under way a moment to end."""
+        """Tell everybody who waits that the service ends, and give calls under way a moment to end."""
         self._closing = True
         with self._quiet:
             links = dict(self._open)
-        for link, flag in links.items():
-            if flag:
-                flag.set()
+            resting = list(self._resting)
+            self._resting.clear()
+        for link in resting:
+            self._lookout.forget(link)
+            self._leave(link)
+        for link, state in links.items():
+            if isinstance(state, Parked):
+                self._interrupt(state)
+            elif state:
+                state.set(ENDING)
             with suppress(OSError):
                 link.shutdown(socket.SHUT_RD)
         deadline = time.monotonic() + GRACE
         with self._quiet:
             while self._open and (left := deadline - time.monotonic()) > 0:
                 self._quiet.wait(left)
-        self._hang_ups.close()
+        self._lookout.close()
         if threading.current_thread() is threading.main_thread():
             signal.set_wakeup_fd(-1)
         self._wake_read.close()

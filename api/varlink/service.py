@@ -31,6 +31,11 @@ class Cancelled(Protocol):
 
     def is_set(self) -> bool: ...
 
+    @property
+    def why(self) -> str:
+        """What raised it, where the caller did not leave: the service ends, and may still answer. Else empty."""
+        ...
+
     def on_set(self, wake: Callable[[], None]) -> Callable[[], None]: ...
 
 
@@ -44,8 +49,38 @@ class Call:
     cancelled: Cancelled
 
 
-Handler = Callable[[Call, Struct], Parameters | Stream]
-"""Gives the reply's parameters; or, where `call.more` allows it, yields those of several and returns those of the last."""
+Outcome = Parameters | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The answer of a call that waits, and for which no thread is to wait.
+
+    begin: is given what to call, once and from any thread, with the reply's parameters or with an error; it returns what lets
+    go, for a caller that leaves.
+    """
+
+    begin: Callable[[Callable[[Outcome], None]], Callable[[], None]]
+
+
+class Interrupted(Exception):
+    """The service ends while a call is under way. Its text says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A reply that comes later, as the server has it.
+
+    begin: as that of Later, for the reply itself. interrupted: the reply where the service can't wait any more, and says why.
+    """
+
+    begin: Callable[[Callable[[Parameters], None]], Callable[[], None]]
+    interrupted: Callable[[str], Parameters]
+
+
+Handler = Callable[[Call, Struct], Parameters | Stream | Later]
+"""Gives the reply's parameters; or, where `call.more` allows it, yields those of several and returns those of the last; or
+says that they come later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +104,55 @@ class Service:
         url: str,
         interfaces: Sequence[tuple[Interface, str, Mapping[str, Handler]]],
         translate: Callable[[BaseException], VarlinkError | None] = lambda error: None,
+        gave_up: type[Exception] | tuple[()] = (),
     ) -> None:
-        """translate: what a client is told of an exception that a handler raised; None where that is nobody's business."""
+        """translate: what a client is told of an exception that a handler raised; None where that is nobody's business.
+
+        gave_up: what a handler raises because its call was cancelled. Where the caller did not leave, Interrupted is translated.
+        """
         self._about = {"vendor": vendor, "product": product, "version": version, "url": url}
-        self._translate = translate
+        self._translate, self._gave_up = translate, gave_up
         own = resources.files("podlink.api.idl").joinpath(f"{SERVICE}.varlink").read_text()
         handlers: dict[str, Handler] = {"GetInfo": self._info, "GetInterfaceDescription": self._description}
         self._served: dict[str, Served] = {}
         for interface, text, its_handlers in ((parse(own), own, handlers), *interfaces):
             self._served[interface.name] = Served(text, its_handlers, checkers(interface))
 
-    def replies(self, message: Parameters, cancelled: Cancelled) -> Iterator[Parameters]:
+    def replies(self, message: Parameters, cancelled: Cancelled) -> Iterator[Parameters | Pending]:
         """The replies to one call, in order; none at all for `oneway`."""
         oneway = message.get("oneway") is True
         try:
             for parameters, more in self._answers(message, oneway, cancelled):
-                if not oneway:
+                if oneway:
+                    continue
+                if isinstance(parameters, Later):
+                    yield self._pending(parameters)
+                else:
                     yield {"parameters": parameters, "continues": True} if more else {"parameters": parameters}
         except Exception as error:
-            told = self._told(error)
+            is_ours = isinstance(error, self._gave_up) and cancelled.why
+            told = self._failure(Interrupted(cancelled.why) if is_ours else error)
             if not oneway:
-                yield {"error": told.name, "parameters": told.parameters}
+                yield told
 
-    def _answers(self, message: Parameters, oneway: bool, cancelled: Cancelled) -> Iterator[tuple[Parameters, bool]]:
+    def _pending(self, later: Later) -> Pending:
+        def begin(deliver: Callable[[Parameters], None]) -> Callable[[], None]:
+            def reply(outcome: Outcome) -> None:
+                deliver(self._failure(outcome) if isinstance(outcome, Exception) else {"parameters": outcome})
+
+            try:
+                return later.begin(reply)
+            except Exception as error:
+                reply(error)
+                return lambda: None
+
+        return Pending(begin, lambda why: self._failure(Interrupted(why)))
+
+    def _failure(self, error: Exception) -> Parameters:
+        told = self._told(error)
+        return {"error": told.name, "parameters": told.parameters}
+
+    def _answers(self, message: Parameters, oneway: bool, cancelled: Cancelled) -> Iterator[tuple[Parameters | Later, bool]]:
         interface, name = self._split(message.get("method"))
         served = self._served.get(interface)
         if served is None:
@@ -106,7 +167,7 @@ class Service:
             raise VarlinkError(f"{SERVICE}.InvalidParameter", {"parameter": error.path}) from None
         call = Call(f"{interface}.{name}", message.get("more") is True, oneway, cancelled)
         answer = served.handlers[name](call, arguments)
-        if isinstance(answer, dict):
+        if isinstance(answer, dict | Later):
             yield answer, False
             return
         yield from _streamed(answer)

@@ -1,9 +1,15 @@
-"""Addresses and sockets: `unix:/path;mode=0600`, `unix:@name`, `tcp:127.0.0.1:PORT`; socket activation (sd_listen_fds(3))."""
+"""Addresses and sockets: `unix:/path;mode=0600`, `unix:@name;uid=0`, `tcp:127.0.0.1:PORT`; socket activation (sd_listen_fds(3)).
+
+Who may call: a path's mode says it; an abstract name has none, so its callers are asked for their user (SO_PEERCRED, unix(7));
+whoever reaches a tcp port may. Abstract names are Linux's own: elsewhere such an address is refused.
+"""
 
 import os
 import re
 import socket
 import stat
+import struct
+import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,24 +18,28 @@ from typing import Self
 
 BACKLOG = 1024
 FIRST_FD = 3
-PATH_MAX = 107
-"""Bytes that fit into sun_path, less the final NUL: unix(7)."""
+LINUX = sys.platform == "linux"
+PATH_MAX = 107 if LINUX else 103
+"""Bytes that fit into sun_path, less the final NUL: unix(7), and unix(4) of macOS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a service is. kind: `unix` or `tcp`; a unix name that starts with `@` is abstract, without a file."""
+    """Where a service is. kind: `unix` or `tcp`; a unix name that starts with `@` is abstract, without a file.
+
+    mode: of the file. users: who may call at an abstract name beside root and the service's own user.
+    """
 
     kind: str
     name: str
     port: int = 0
     mode: int = 0o600
+    users: frozenset[int] = frozenset()
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read an address. Raises ValueError that says what is wrong with it."""
         place, *options = text.split(";")
-        mode = cls._mode(text, options)
         if place.startswith("unix:") and (name := place.removeprefix("unix:")):
             if not name.startswith(("/", "@")):
                 raise ValueError(f"address {text!r}: a unix address is unix:/absolute/path or unix:@name")
@@ -37,18 +47,16 @@ class Address:
                 raise ValueError(
                     f"address {text!r}: its path has over {PATH_MAX} bytes, more than a socket's can; choose a shorter one"
                 )
-            return cls("unix", name, mode=mode)
+            if name.startswith("@"):
+                if not LINUX:
+                    raise ValueError(f"address {text!r}: only Linux has names without a file; choose unix:/path or tcp:HOST:PORT")
+                return cls("unix", name, users=frozenset(int(uid) for uid in _values(text, options, "uid", r"[0-9]{1,10}")))
+            modes = _values(text, options, "mode", "[0-7]{3,4}")
+            return cls("unix", name, mode=int(modes[-1], 8) if modes else 0o600)
         if found := re.fullmatch(r"tcp:(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+)):(\d{1,5})", place):
-            return cls("tcp", found[1] or found[2], int(found[3]), mode)
+            _values(text, options)
+            return cls("tcp", found[1] or found[2], int(found[3]))
         raise ValueError(f"address {text!r}: expected unix:/path, unix:@name or tcp:HOST:PORT")
-
-    @staticmethod
-    def _mode(text: str, options: list[str]) -> int:
-        for option in options:
-            name, _, value = option.partition("=")
-            if name != "mode" or not re.fullmatch(r"[0-7]{3,4}", value):
-                raise ValueError(f"address {text!r}: the option {option!r} is not mode=OCTAL, the only one there is")
-        return int(options[-1].partition("=")[2], 8) if options else 0o600
 
     def connect(self, timeout: float | None = None) -> socket.socket:
         """A connected socket. Raises OSError."""
@@ -72,13 +80,27 @@ class Address:
         return f"unix:{self.name}"
 
 
+def _values(text: str, options: list[str], known: str = "", form: str = "") -> list[str]:
+    """The values of the one option that this kind of address has. An option that could not hold is refused."""
+    for option in options:
+        name, _, value = option.partition("=")
+        if not known or name != known or not re.fullmatch(form, value):
+            may = {"mode": "mode=OCTAL", "uid": "uid=NUMBER", "": "none"}[known]
+            raise ValueError(f"address {text!r}: the option {option!r} can't be; an address of this kind may have {may}")
+    return [option.partition("=")[2] for option in options]
+
+
 @dataclass(slots=True)
 class Listener:
-    """A listening socket. Closing it removes the socket's file, if it is still the one that was made here."""
+    """A listening socket. Closing it removes the socket's file, if it is still the one that was made here.
+
+    users: whose calls are taken; None: of whoever can connect.
+    """
 
     socket: socket.socket
     address: str
     file: Path | None = None
+    users: frozenset[int] | None = None
     _identity: tuple[int, int] = field(default=(0, 0))
 
     def __post_init__(self) -> None:
@@ -127,7 +149,20 @@ def listen(text: str) -> Listener:
     except OSError as error:
         link.close()
         raise OSError(error.errno, f"can't listen on {address}: {error.strerror}") from error
-    return Listener(link, str(address), file)
+    return Listener(link, str(address), file, None if file else callers(address.users))
+
+
+def refused(listener: Listener, link: socket.socket) -> str:
+    """Why a connection is not taken; empty where it is."""
+    if listener.users is None:
+        return ""
+    pid, uid, _ = struct.unpack("3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return "" if uid in listener.users else f"process {pid} of user {uid} may not call; say uid={uid} in the address if it may"
+
+
+def callers(more: frozenset[int] = frozenset()) -> frozenset[int]:
+    """Who may call where no file's mode says it."""
+    return more | {0, os.geteuid()}
 
 
 def _listen_tcp(address: Address) -> Listener:
@@ -174,7 +209,8 @@ def activated() -> Listener | None:
     for number in range(count):
         os.set_inheritable(FIRST_FD + number, False)
     link = socket.socket(fileno=FIRST_FD + index)
-    return Listener(link, _described(link))
+    address = _described(link)
+    return Listener(link, address, users=callers() if address.startswith("unix:@") else None)
 
 
 def _described(link: socket.socket) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import own_cgroups
 import pytest
 
 import podlink
@@ -44,12 +45,13 @@ class Service:
         kinds = ["--runtime", self.runtime, "--storage-driver", driver]
         return [sys.executable, "-m", "podlink", "serve", *places, *kinds, *self.options, self.address]
 
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(Path(podlink.__file__).absolute().parent.parent)}
+
     def start(self) -> None:
-        home = str(Path(podlink.__file__).absolute().parent.parent)
-        environment = {**os.environ, "PYTHONPATH": home}
         with (self.folder / "service.log").open("a") as log:
             self.process = subprocess.Popen(
-                self.command(), stdout=subprocess.PIPE, stderr=log, text=True, cwd="/", env=environment
+                self.command(), stdout=subprocess.PIPE, stderr=log, text=True, cwd="/", env=self.environment()
             )
         assert self.process.stdout
         line = self.process.stdout.readline()
@@ -80,13 +82,20 @@ class Service:
 
 @pytest.fixture(params=RUNTIMES)
 def service(request: pytest.FixtureRequest, tmp_path: Path, busybox_tar: Path) -> Iterator[Service]:
-    yield from serving(Service(short(tmp_path), request.param, f"podlink-test-s{os.getpid()}-{next(counter)}"), busybox_tar)
+    yield from serving(Service(short(tmp_path), request.param, own_cgroups.new_parent()), busybox_tar)
+
+
+@pytest.fixture(scope="module", params=RUNTIMES)
+def lasting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, busybox_tar: Path) -> Iterator[Service]:
+    """One for all tests of a module that change nothing: a start takes longer than they do."""
+    folder = short(tmp_path_factory.mktemp("service"))
+    yield from serving(Service(folder, request.param, own_cgroups.new_parent()), busybox_tar)
 
 
 @pytest.fixture
 def real_service(tmp_path: Path, busybox_tar: Path) -> Iterator[Service]:
     """On runc; the test is to be marked with what it needs."""
-    yield from serving(Service(short(tmp_path), "runc", f"podlink-test-s{os.getpid()}-{next(counter)}"), busybox_tar)
+    yield from serving(Service(short(tmp_path), "runc", own_cgroups.new_parent()), busybox_tar)
 
 
 def short(tmp_path: Path) -> Path:
@@ -112,10 +121,7 @@ def serving(service: Service, busybox_tar: Path) -> Iterator[Service]:
     finally:
         if service.process:
             service.end(signal.SIGKILL)
-        for folder in Path("/sys/fs/cgroup").glob(f"*/{service.parent}"):
-            for path in sorted([folder, *folder.rglob("*/")], reverse=True):
-                with suppress(OSError):
-                    path.rmdir()
+        own_cgroups.remove_cgroups(service.parent)
         if service.folder.is_symlink():
             service.folder.unlink()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import patience
 
 pytestmark = pytest.mark.needs("root", "runc", "overlay")
 
@@ -45,7 +46,7 @@ def test_what_ends_while_no_service_runs_is_cleaned_up_all_the_same(real_service
     folder = service.folder.resolve()
     assert f"{folder}/" in Path("/proc/self/mountinfo").read_text()
     service.end(signal.SIGKILL)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + patience(30)
     while f"{folder}/" in Path("/proc/self/mountinfo").read_text() or len(list((folder / "root" / "containers").iterdir())) > 1:
         assert time.monotonic() < deadline, Path("/proc/self/mountinfo").read_text()
         time.sleep(0.1)
@@ -99,7 +100,7 @@ def test_a_broken_state_is_said_and_left_as_it_is(real_service: Any) -> None:
     state = service.folder / "root" / "podlink.db"
     whole = state.read_bytes()
     state.write_bytes(b"this is no database" * 100)
-    refused = subprocess.run(service.command(), capture_output=True, text=True, timeout=60, cwd="/")
+    refused = subprocess.run(service.command(), capture_output=True, text=True, timeout=patience(60), cwd="/")
     assert refused.returncode == 1 and str(state) in refused.stderr and "Traceback" not in refused.stderr
     assert state.read_bytes().startswith(b"this is no database")
     state.write_bytes(whole)

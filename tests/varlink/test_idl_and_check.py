@@ -61,7 +61,7 @@ INTERFACES = st.lists(st.one_of(METHODS, ALIASES, ERRORS), min_size=1, max_size=
 
 
 @given(INTERFACES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_what_is_written_is_read_back(interface: Interface) -> None:
     assert parse(write(interface)) == interface
 

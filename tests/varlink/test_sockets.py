@@ -28,6 +28,7 @@ PING = json.dumps({"method": f"{PODMAN}.Ping"}).encode() + b"\0"
         ("unix:/run/x", Address("unix", "/run/x")),
         ("unix:/run/x;mode=0660", Address("unix", "/run/x", mode=0o660)),
         ("unix:@name", Address("unix", "@name")),
+        ("unix:@name;uid=7;uid=65534", Address("unix", "@name", users=frozenset({7, 65534}))),
         ("tcp:127.0.0.1:80", Address("tcp", "127.0.0.1", 80)),
         ("tcp:[::1]:0", Address("tcp", "::1", 0)),
     ],
@@ -47,6 +48,11 @@ def test_addresses_are_read(text: str, address: Address) -> None:
         "ssh:x",
         "unix:/x;mode=9",
         "unix:/x;who=me",
+        "unix:/x;uid=0",
+        "unix:@name;mode=0600",
+        "unix:@name;uid=me",
+        "tcp:127.0.0.1:80;mode=0600",
+        "tcp:127.0.0.1:80;uid=0",
         "unix:/" + "x" * 200,
     ],
 )
@@ -99,6 +105,51 @@ def test_other_kinds_of_address_are_served(stage: Any, text: str) -> None:
             assert client.call(f"{PODMAN}.Ping") == {"ping": {"message": "OK"}}
         server.close()
         thread.join(10)
+
+
+def test_calls_that_were_sent_before_the_end_are_answered(stage: Any, tmp_path: Path) -> None:
+    with listen(f"unix:{tmp_path}/s") as listener, socket.socket(socket.AF_UNIX) as link:
+        server = Server(stage.service(), listener)
+        thread = threading.Thread(target=server.serve)
+        thread.start()
+        link.connect(f"{tmp_path}/s")
+        link.sendall(json.dumps({"method": f"{PODMAN}.WaitContainer", "parameters": {"name": "a"}}).encode() + b"\0" + PING * 3)
+        assert stage.waiting.wait(20)
+        server.close()
+        thread.join(10)
+        assert not thread.is_alive() and link.recv(4096).count(b"\0") == 4 and link.recv(1) == b""
+
+
+CALLER = """
+import os, socket, sys
+os.setresuid(*[int(sys.argv[1])] * 3)
+with socket.socket(socket.AF_UNIX) as link:
+    link.connect("\\0" + sys.argv[2])
+    try:
+        link.sendall(sys.argv[3].encode() + b"\\0")
+        print(link.recv(4096))
+    except (BrokenPipeError, ConnectionResetError):
+        print(b"")
+"""
+
+
+@pytest.mark.needs("root")
+def test_at_an_abstract_name_only_those_may_call_who_are_named(stage: Any, caplog: pytest.LogCaptureFixture) -> None:
+    name = f"podlink-test-{os.getpid()}"
+
+    def call(user: int) -> str:
+        argv = [sys.executable, "-c", CALLER, str(user), name, PING[:-1].decode()]
+        return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30).stdout
+
+    for options, may in (("", {0}), (";uid=65534", {0, 65534})):
+        with listen(f"unix:@{name}{options}") as listener:
+            server = Server(stage.service(), listener)
+            thread = threading.Thread(target=server.serve)
+            thread.start()
+            assert {user for user in (0, 1, 65534) if "OK" in call(user)} == may
+            server.close()
+            thread.join(10)
+    assert "of user 1 may not call; say uid=1 in the address if it may" in caplog.text
 
 
 ACTIVATED = """
