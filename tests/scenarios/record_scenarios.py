@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from busybox_rootfs import write_busybox
-from scenario_file import Answered, Call, read
+from scenario_file import TELLING, read
 from scenario_player import Stage, stage
 
 from podlink import Engine
@@ -20,12 +20,12 @@ def record(path: Path, ready: Stage) -> None:
     for scenario in read(path):
         with tempfile.TemporaryDirectory() as folder:
             played = ready.play(scenario, Path(folder))
-        answers += [played.get(number, "") for number, step in enumerate(scenario.steps) if isinstance(step, Call | Answered)]
+        answers += [played.get(number, "") for number, step in enumerate(scenario.steps) if isinstance(step, TELLING)]
     lines = []
     for line in path.read_text().splitlines():
         if not line.startswith(("< ", "! ")):
             lines.append(line)
-        if line.startswith(("> ", ">> ", "& ")) and (answer := answers.pop(0)):
+        if line.startswith(("> ", ">> ", "& ", "seen ")) and (answer := answers.pop(0)):
             lines.append(answer)
     path.write_text("\n".join(lines) + "\n")
 

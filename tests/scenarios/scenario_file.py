@@ -7,11 +7,19 @@
     > GetContainer {"name": "web"} | container.status     only these fields of the reply are of interest
     < {"container.status": "paused"}
 
-    given web {"rm": true}: sh -c "exit 3"                configured (no word), running, paused or exited; fields of Create; argv
+    given web {"rm": true}: sh -c "exit 3"                configured (no word), created, running, paused, exited; fields of
+                                                          Create; argv
     file page.txt: hello                                  an executable file in the scenario's own folder, which is $TMP
+    network backend 10.99.0.0/24                          a network that containers may name, with this range
     log web: ready                                        wait until the container has written this line
     & first WaitContainer {"name": "web"}                 a call that is not waited for, on a connection of its own
     & first                                               its answer
+    attach web                                            go to the container's sockets
+    type web: hello\\n                                    to who is there; `^D` and `^C` are keys
+    size web: 24 80                                       the terminal's rows and columns
+    end web                                               the end of its stdin
+    see web: hello                                        wait until this has come, behind what was seen so before
+    seen web                                              all that has come when the container has ended, by stream: an answer
     # …                                                   a remark
 
 A line of another form is refused by its number: a scenario that is not understood must not pass.
@@ -45,6 +53,12 @@ class File:
 
 
 @dataclass(frozen=True)
+class Network:
+    name: str
+    subnet: str
+
+
+@dataclass(frozen=True)
 class Logged:
     """Wait for a line in a container's log."""
 
@@ -70,7 +84,30 @@ class Answered:
     alias: str
 
 
-Step = Given | File | Logged | Call | Answered
+@dataclass(frozen=True)
+class Attach:
+    name: str
+
+
+@dataclass(frozen=True)
+class Do:
+    """Something that whoever is attached does: `type`, `size`, `end` or `see`."""
+
+    what: str
+    name: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that whoever is attached was shown."""
+
+    name: str
+
+
+Step = Given | File | Network | Logged | Call | Answered | Attach | Do | Seen
+TELLING = (Call, Answered, Seen)
+"""Steps that an answer belongs to."""
 
 
 @dataclass
@@ -83,7 +120,7 @@ class Scenario:
     expected: dict[int, str] = field(default_factory=dict)
 
 
-GIVEN = re.compile(r"given (?:(running|paused|exited) )?([\w.-]+) ?(?=[:{])")
+GIVEN = re.compile(r"given (?:(created|running|paused|exited) )?([\w.-]+) ?(?=[:{])")
 CALL = re.compile(r"([\w.]+)\s*")
 DECODER = json.JSONDecoder()
 
@@ -114,7 +151,7 @@ def read(path: Path) -> Iterator[Scenario]:
 
 def _take(scenario: Scenario, line: str) -> None:
     if line.startswith(("< ", "! ")):
-        if not scenario.steps or not isinstance(scenario.steps[-1], Call | Answered):
+        if not scenario.steps or not isinstance(scenario.steps[-1], TELLING):
             raise ValueError("an answer comes after a call")
         scenario.expected[len(scenario.steps) - 1] = line
         return
@@ -132,9 +169,20 @@ def _step(line: str) -> Step:
         case "file":
             name, text = _pair(rest)
             return File(name, text)
+        case "network":
+            name, subnet = rest.split()
+            return Network(name, subnet)
         case "log":
             name, text = _pair(rest)
             return Logged(name, text)
+        case "attach":
+            return Attach(rest)
+        case "type" | "size" | "see":
+            return Do(mark, *_pair(rest))
+        case "end":
+            return Do(mark, rest)
+        case "seen":
+            return Seen(rest)
         case "given":
             return _given(line)
     raise ValueError(f"{line!r} is no step")
@@ -160,7 +208,7 @@ def _call(text: str, *, more: bool = False, alias: str = "") -> Call:
 
 def _given(line: str) -> Given:
     if not (found := GIVEN.match(line)):
-        raise ValueError(f"{line!r} is not: given [running|paused|exited] NAME [FIELDS]: COMMAND")
+        raise ValueError(f"{line!r} is not: given [created|running|paused|exited] NAME [FIELDS]: COMMAND")
     fields, end = DECODER.raw_decode(line, found.end()) if line[found.end()] == "{" else ({}, found.end())
     create = {"image": "small", "name": found[2], "net_mode": "none", "command": shlex.split(line[end:].removeprefix(":"))}
     return Given(found[1] or "configured", found[2], create | fields)

@@ -9,8 +9,12 @@
 | PIDs, inode numbers of namespaces, figures of a running container | `<pid>`, `<inode>`, `<number>`, where they are not 0 |
 | the sizes of what the host's busybox is in | `<size>` |
 | podlink's version | `<version>` |
+| a port of the host that the host chose, an IPv6 range of the engine's own | `<port>`, `<range>` |
 | the mount of /sys/fs/cgroup, another one for each version of cgroups | `<cgroup>` |
+| the mount of /dev/shm, which runc binds from where another container can have it, too | `<shm>` |
 | the lines of ps | without its padding, numbers as `#` |
+| the sockets of who attaches | `<socket>` |
+| which busybox a shell is of | `<busybox>` |
 | the engine's root, the scenario's folder | `<root>`, `$TMP` |
 | the batches of GetContainerLogs with `more` | one after the other: where one ends is a matter of time |
 
@@ -28,7 +32,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scenario_file import Answered, Call, File, Given, Logged, Scenario, Step
+from scenario_attached import Attached
+from scenario_file import Answered, Attach, Call, Do, File, Given, Logged, Network, Scenario, Seen, Step
 
 import podlink
 from podlink.api.serving import serve
@@ -44,13 +49,27 @@ PATIENCE = 20.0
 TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?( \+0000 UTC|Z)")
 NEVER = "0001-01-01T00:00:00Z"
 ID = re.compile(r"\b[0-9a-f]{64}\b")
+OWN_RANGE = re.compile(r"\bfd[0-9a-f]{2}(?::[0-9a-f]{1,4}){3}(?=::)")
+BUSYBOX = re.compile(r"BusyBox v[\d.]+ \([^)]*\)")
+PORTS = ("host_port", "hostPort")
+EPHEMERAL = 32768
+"""From here on the host chooses free ports: ip(7), ip_local_port_range."""
 VARYING = {"runningfor": "<duration>", "uptime": "<duration>", "pid": "<pid>", "Pid": "<pid>"} | dict.fromkeys(
     ["user", "uts", "pidns", "cgroup", "net", "mnt", "ipc"], "<inode>"
 )
+VARYING |= dict.fromkeys(["io_socket", "control_socket"], "<socket>")
 FIGURES = ["cpu", "cpu_nano", "system_nano", "mem_usage", "mem_limit", "mem_perc", "block_input", "block_output"]
 VARYING |= dict.fromkeys(FIGURES, "<number>")
 VARYING |= dict.fromkeys(["rootfssize", "SizeRootFs", "size", "virtualSize", "Size", "VirtualSize"], "<size>")
 """By the name of the field: what stands for a value that is neither zero nor empty."""
+LEADING_TO = {
+    "configured": [],
+    "created": ["GetAttachSockets"],
+    "running": ["StartContainer"],
+    "paused": ["StartContainer", "PauseContainer"],
+    "exited": ["StartContainer", "WaitContainer"],
+}
+"""The calls by which a container that was made comes into a state."""
 TABLES = {"ListContainerProcesses"}
 DOCUMENTS = {"InspectContainer": "container", "InspectImage": "image"}
 """Methods that answer a document as a string, and in which field."""
@@ -74,11 +93,13 @@ class Stage:
             return {number: answer for number, answer in answers if answer}
 
     def _tidy(self) -> None:
-        """Nothing of the scenario before but the image, under one name."""
-        for each in reversed(self.engine.containers.list()):  # those that joined another's namespaces first
-            container = self.engine.containers.get(each.container.id)
-            _unless_refused(lambda container=container: container.kill(9))  # type: ignore[misc]
-            _unless_refused(lambda container=container: container.remove(force=True))  # type: ignore[misc]
+        """Nothing of the scenario before but the image, under one name, and no network."""
+        containers = self.engine.containers
+        for id in [each.container.id for each in reversed(containers.list())]:  # those that joined another's namespaces first
+            _unless_refused(lambda id=id: containers.get(id).kill(9))  # type: ignore[misc]
+            _unless_refused(lambda id=id: containers.get(id).remove(force=True))  # type: ignore[misc]
+        for network in self.engine.networks.list():
+            self.engine.networks.remove(network.name)
         names = [(name, image.id) for image in self.engine.images.list() for name in image.names or [image.id]]
         for name, _ in names:
             if name != IMAGE:
@@ -104,13 +125,17 @@ def stage(engine: Engine, tar: Path) -> Iterator[Stage]:
 
 @dataclass
 class Play:
-    """One scenario under way. ids: what stands for an ID. waiting: calls in the background, by their alias."""
+    """One scenario under way. ids: what stands for an ID. waiting: calls in the background, by their alias.
+
+    attached: who is, by the container's name.
+    """
 
     stage: Stage
     folder: Path
     stack: ExitStack
     ids: dict[str, str] = field(default_factory=dict)
     waiting: dict[str, "Future[str]"] = field(default_factory=dict)
+    attached: dict[str, Attached] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.client = self.connect()
@@ -126,6 +151,8 @@ class Play:
             case File():
                 (self.folder / step.name).write_text(step.text.replace("\\n", "\n") + "\n")
                 (self.folder / step.name).chmod(0o755)
+            case Network():
+                self.stage.engine.networks.create(step.name, step.subnet)
             case Logged():
                 self.await_line(step)
             case Call(alias=""):
@@ -134,14 +161,35 @@ class Play:
                 self.begin(step)
             case Answered():
                 return self.waiting.pop(step.alias).result(PATIENCE)
+            case Attach():
+                self.attach(step.name)
+            case Do():
+                self.do(step, self.attached[step.name])
+            case Seen():
+                return f"< {self.line(self.attached[step.name].all())}"
         return ""
 
     def give(self, given: Given) -> None:
         reply = self.client.call(f"{PODMAN}.CreateContainer", create=self.filled(given.create))
         self.ids[reply["container"]] = given.name
-        after = {"running": ["Start"], "paused": ["Start", "Pause"], "exited": ["Start", "Wait"]}
-        for verb in after.get(given.state, []):
-            self.client.call(f"{PODMAN}.{verb}Container", name=reply["container"])
+        for method in LEADING_TO[given.state]:
+            self.client.call(f"{PODMAN}.{method}", name=reply["container"])
+
+    def attach(self, name: str) -> None:
+        sockets = self.client.call(f"{PODMAN}.GetAttachSockets", name=name)["sockets"]
+        self.attached[name] = Attached(sockets["io_socket"], sockets["control_socket"], PATIENCE)
+        self.stack.callback(self.attached[name].close)
+
+    def do(self, step: Do, attached: Attached) -> None:
+        match step.what:
+            case "type":
+                attached.type(step.text)
+            case "size":
+                attached.resize(*map(int, step.text.split()))
+            case "see":
+                attached.see(step.text)
+            case "end":
+                attached.end()
 
     def await_line(self, logged: Logged) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -189,12 +237,16 @@ class Play:
         if isinstance(value, dict):
             if value.get("destination") == "/sys/fs/cgroup":
                 return "<cgroup>"
+            if value.get("destination") == "/dev/shm":
+                return "<shm>"
             return {self.normal(name): self.normal(each, name) for name, each in value.items()}
         if isinstance(value, list):
             return [self.normal(each) for each in value]
         key = key.rpartition(".")[2]
         if key in VARYING and value not in ("", "0", 0):
             return VARYING[key]
+        if key in PORTS and value and int(value) >= EPHEMERAL:
+            return "<port>"
         return self.normal_text(value) if isinstance(value, str) else value
 
     def normal_text(self, text: str) -> str:
@@ -206,6 +258,7 @@ class Play:
         text = ID.sub(lambda found: f"<{self.ids.setdefault(found[0], f'id {len(self.ids)}')}>", text)
         for id, name in self.ids.items():
             text = text.replace(id[:12], f"<{name}:12>")
+        text = BUSYBOX.sub("<busybox>", OWN_RANGE.sub("<range>", text))
         return re.sub(r"/proc/\d+/ns/", "/proc/<pid>/ns/", text)
 
 

@@ -1,24 +1,23 @@
 """Each scenario of `fixtures/scenarios` is answered by the emulator and by runc as it is written there: so they are alike."""
 
-import itertools
-import os
-import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from scenario_file import FOLDER, Call, Scenario, read, scenarios
-from scenario_player import Stage, stage
+from scenario_player import PATIENCE, PODMAN, Stage
+from scenario_stages import emulated_stage, runc_stage
 
 from podlink.api.podman.service import HANDLERS
+from podlink.api.serving import serve
+from podlink.api.varlink.client import Client
+from podlink.api.varlink.service import VarlinkError
 from podlink.engine.app import Engine
 from podlink.engine.config import Config
 
 ALL = scenarios()
-MEMORY = Path("/dev/shm")
-counter = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -37,28 +36,14 @@ DIFFERENCES = [Difference(**each) for each in tomllib.loads((FOLDER / "differenc
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param("emulator", id="emulator"),
-        pytest.param("runc", id="runc", marks=pytest.mark.needs("root", "runc", "overlay")),
+        pytest.param(emulated_stage, id="emulator"),
+        pytest.param(runc_stage, id="runc", marks=pytest.mark.needs("root", "runc", "overlay", "nft")),
     ],
 )
 def played_on(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, busybox_tar: Path) -> Iterator[Stage]:
-    """One engine for all scenarios; in memory, where there is a file system for that: syncing is looked at elsewhere."""
-    if request.param == "emulator":
-        with stage(Engine.emulated(), busybox_tar) as ready:
-            yield ready
-        return
-    parent = f"podlink-test-scenarios-{os.getpid()}-{next(counter)}"
-    folder = tmp_path_factory.mktemp("scenarios")
-    if MEMORY.is_dir():
-        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
-    try:
-        with stage(Engine.open(Config(root=folder / "root", runroot=folder / "run", cgroup_parent=parent)), busybox_tar) as ready:
-            yield ready
-    finally:
-        subprocess.run(["umount", "-l", folder], capture_output=True)
-        for cgroup in Path("/sys/fs/cgroup").glob(f"*/{parent}"):
-            for path in sorted([cgroup, *cgroup.rglob("*/")], reverse=True):
-                path.rmdir()
+    """One engine for all scenarios."""
+    with request.param(tmp_path_factory.mktemp("scenarios"), busybox_tar) as ready:
+        yield ready
 
 
 @pytest.mark.parametrize("scenario", ALL, ids=lambda each: each.name.replace(" ", "-"))
@@ -67,6 +52,28 @@ def test_a_scenario(scenario: Scenario, played_on: Stage, tmp_path: Path) -> Non
     other = {each.emulator: each.runc for each in DIFFERENCES if runc and each.scenario == scenario.name}
     expected = {number: other.get(line, line) for number, line in scenario.expected.items()}
     assert played_on.play(scenario, tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda folder: Engine.emulated(), id="emulator"),
+        pytest.param(
+            lambda folder: Engine.open(Config(root=folder / "root", runroot=folder / "run")),
+            id="runc",
+            marks=pytest.mark.needs("root", "runc", "overlay"),
+        ),
+    ],
+)
+def test_an_engine_that_was_closed_below_its_service_is_an_error_of_the_runtime(
+    make: Callable[[Path], Engine], tmp_path: Path
+) -> None:
+    """No scenario: the engine is gone for good, and the next one would have none."""
+    with make(tmp_path) as engine, serve(engine) as address, Client.connect(address, timeout=PATIENCE) as client:
+        engine.close()
+        with pytest.raises(VarlinkError, match="closed; open the engine again") as refusal:
+            client.call(f"{PODMAN}.ListContainers")
+        assert refusal.value.name == f"{PODMAN}.RuntimeError"
 
 
 def test_the_corpus_is_large_and_each_scenario_has_a_name_of_its_own() -> None:
@@ -88,8 +95,8 @@ def test_every_method_is_called_and_answers_and_is_refused() -> None:
     assert {"ContainerNotFound", "ImageNotFound", "ErrorOccurred"} <= refused
 
 
-ELSEWHERE = {"GetAttachSockets", "SearchImage"}
-"""What needs sockets or a registry on the network has tests of its own."""
+ELSEWHERE = {"SearchImage"}
+"""What needs a registry that searches has tests of its own."""
 NOT_IMPLEMENTED = {"AttachToContainer", "BuildImage", "CreateImage", "RenameContainer", "ResizeContainerTty", "UpdateContainer"}
 
 
