@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+import own_cgroups
 import pytest
 from busybox_rootfs import write_busybox
 from registry_server import running_registry
@@ -49,6 +51,32 @@ def has_idmapped() -> bool:
         return is_root() and not probe.maps_owners(Path(folder), "index=off")
 
 
+@cache
+def has_loop() -> bool:
+    """Whether a file can be mounted as an ext4 file system: tried, not guessed."""
+    if not is_root() or shutil.which("mkfs.ext4") is None:
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        image, place = Path(folder, "image"), Path(folder, "place")
+        place.mkdir()
+        with image.open("wb") as file:
+            file.truncate(2**22)
+        subprocess.run(["mkfs.ext4", "-q", image], check=True, capture_output=True)
+        done = subprocess.run(["mount", "-o", "loop", image, place], capture_output=True)
+        if done.returncode == 0:
+            subprocess.run(["umount", place], check=True)
+        return done.returncode == 0
+
+
+def has_sctp() -> bool:
+    """Whether the kernel speaks it: it may be in a module that is not there."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP).close()
+    except OSError:
+        return False
+    return True
+
+
 def installed(program: str) -> Callable[[], bool]:
     return lambda: shutil.which(program) is not None
 
@@ -58,9 +86,15 @@ PROBES: dict[str, Callable[[], bool]] = {
     "runc": has_runc,
     "overlay": has_overlay,
     "idmapped": has_idmapped,
+    "loop": has_loop,
     "docker-registry": installed("docker-registry"),
     "skopeo": installed("skopeo"),
+    "umoci": installed("umoci"),
+    "tar": installed("tar"),
+    "gcc": installed("gcc"),
     "nft": installed("nft"),
+    "sctp": has_sctp,
+    "varlinkctl": installed("varlinkctl"),
 }
 
 
@@ -94,6 +128,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             for name in mark.args:
                 if lacking(name):
                     item.add_marker(pytest.mark.skip(reason=f"this host has no {name}"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_cgroup_is_left() -> Iterator[None]:
+    """Of all the tests of this process together; each removes what it made."""
+    yield
+    assert own_cgroups.left() == []
+
+
+@pytest.fixture
+def cgroup_parent() -> Iterator[str]:
+    """The name of a cgroup of the test's own, for an engine's `cgroup_parent`. It goes with the test."""
+    parent = own_cgroups.new_parent()
+    yield parent
+    own_cgroups.remove_cgroups(parent)
 
 
 @pytest.fixture

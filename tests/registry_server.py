@@ -15,12 +15,13 @@ HTPASSWD = "ada:$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n"
 @dataclass(frozen=True)
 class Settings:
     """What a registry is to ask of its clients. certificate: and its key, in PEM. clients: the authority of theirs. token: what
-    its configuration has below `auth: token:`."""
+    its configuration has below `auth: token:`. foreign: a pattern of the URLs at which layers may lie that it has not."""
 
     certificate: tuple[Path, Path] | None = None
     clients: Path | None = None
     login: bool = False
     token: dict[str, str] | None = None
+    foreign: str = ""
 
 
 @contextmanager
@@ -57,6 +58,8 @@ def configuration(folder: Path, settings: Settings) -> str:
         certificate, key = settings.certificate
         lines += ["  tls:", f"    certificate: {certificate}", f"    key: {key}"]
         lines += [f"    clientcas: [{settings.clients}]"] * bool(settings.clients)
+    if settings.foreign:
+        lines += ["validation:", f"  manifests: {{urls: {{allow: ['{settings.foreign}']}}}}"]
     if settings.login:
         (folder / "htpasswd").write_text(HTPASSWD)
         lines += ["auth:", f"  htpasswd: {{realm: tests, path: {folder / 'htpasswd'}}}"]

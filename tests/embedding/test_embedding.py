@@ -1,10 +1,11 @@
 """podlink inside somebody else's test suite: images from mappings, programs in Python, the service in a thread, the plugin."""
 
+import re
 import subprocess
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,6 @@ from podlink.engine.errors import EngineUnavailable, InvalidRequest
 from podlink.engine.runtime.emulator.process import Process
 
 PODMAN = "io.projectatomic.podman"
-pytest_plugins = ["pytester"]
 
 
 @pytest.fixture
@@ -40,10 +40,52 @@ def test_the_same_files_are_the_same_layer_and_a_name_is_kept(engine: Engine) ->
     assert images[one].layers == images[two].layers and images[one].names == ("localhost/one:latest",)
 
 
-@pytest.mark.parametrize("path", ["relative", "/folder/", ""])
-def test_a_path_that_is_no_file_is_refused(engine: Engine, path: str) -> None:
-    with pytest.raises(InvalidRequest, match="files"):
-        engine.images.build_from({path: b""})
+@pytest.mark.parametrize(
+    ("files", "config", "words"),
+    [
+        ({"relative": b""}, {}, "files: 'relative' is not the absolute path of a file"),
+        ({"/folder/": b""}, {}, "files: '/folder/' is not"),
+        ({"": b""}, {}, "files: '' is not"),
+        ({"/a/../b": b""}, {}, "files: '/a/../b' is not"),
+        ({"/a": 1}, {}, "files: /a is to hold bytes or a str, not 1"),
+        ({"/a/b/c": "", "/a": ""}, {}, "files: /a/b/c can't lie below /a, which is a file"),
+        ({}, {"cmd": ["x"]}, "config: 'cmd' is none of Cmd, Entrypoint, Env,"),
+        ({}, {"Cmd": "x"}, "config.Cmd: a list is wanted and 'x' was found"),
+        ({}, {"Env": [b"A=1"]}, "bytes"),
+    ],
+)
+def test_what_is_no_image_is_refused(engine: Engine, files: Any, config: Any, words: str) -> None:
+    with pytest.raises(InvalidRequest, match=re.escape(words)):
+        engine.images.build_from(files, config)
+    assert engine.images.list() == []
+
+
+def test_an_image_is_made_as_another_one_was_configured(engine: Engine) -> None:
+    config = {"Cmd": ["true"], "ExposedPorts": {"80/tcp": {}}, "Labels": {"a": "b"}}
+    first = engine.images.inspect(engine.images.build_from({}, config))["ContainerConfig"]
+    assert engine.images.inspect(engine.images.build_from({}, first))["ContainerConfig"] == first
+
+
+def test_users_of_a_userland_have_names(engine: Engine) -> None:
+    image = engine.images.build_from({}, userland=True)
+    told = [engine.containers.run(image, ["sh", "-c", "id; pwd; cd; pwd"], user=user).logs for user in ("", "nobody")]
+    assert told[0] == ["uid=0(root) gid=0(root)\n", "/\n", "/root\n"] and told[1][0] == "uid=65534(nobody) gid=65534(nobody)\n"
+
+
+def test_what_a_run_held_is_free_for_who_waited_for_its_end(engine: Engine) -> None:
+    """Its address and its ports: so a test's next container gets the same ones each time."""
+    image = engine.images.build_from({}, userland=True)
+    for _ in range(20):
+        container = engine.containers.create(image=image, command=["true"], publish=["8080:80"])
+        container.start()
+        container.wait()
+        assert engine.host.state.networks.lease_of(container.id) is None
+        assert engine.host.state.containers.get(container.id).status == "exited"
+
+
+def test_a_container_tells_its_id_and_no_more(engine: Engine) -> None:
+    container = engine.containers.create(image=engine.images.build_from({}, userland=True), command=["true"])
+    assert repr(container) == f"Container(id={container.id!r})"
 
 
 def test_a_program_in_python(engine: Engine) -> None:
@@ -86,10 +128,10 @@ def test_two_engines_do_not_meet() -> None:
 
 
 @pytest.mark.needs("root", "runc", "overlay")
-def test_only_an_emulated_engine_takes_programs(tmp_path: Path) -> None:
+def test_only_an_emulated_engine_takes_programs(tmp_path: Path, cgroup_parent: str) -> None:
     from podlink import Config
 
-    with Engine.open(Config(root=tmp_path / "root", runroot=tmp_path / "run", cgroup_parent="podlink-test-embed")) as real:
+    with Engine.open(Config(root=tmp_path / "root", runroot=tmp_path / "run", cgroup_parent=cgroup_parent)) as real:
         with pytest.raises(EngineUnavailable, match="runc"):
             real.programs["/x"] = lambda process: 0
         with pytest.raises(InvalidRequest, match="userland"):
@@ -102,35 +144,6 @@ def test_a_service_in_a_thread(engine: Engine, tmp_path: Path) -> None:
     with serve(engine, f"unix:{tmp_path}/s") as address:
         assert address == f"unix:{tmp_path}/s" and (tmp_path / "s").exists()
     assert not (tmp_path / "s").exists()
-
-
-def test_the_plugins_fixtures(pytester: pytest.Pytester) -> None:
-    home = str(Path(podlink.__file__).absolute().parent.parent)
-    pytester.makepyfile(
-        f"""
-        import os
-        from podlink.api.varlink.client import Client
-
-        def test_engine(podlink_engine):
-            image = podlink_engine.images.build_from({{"/x": "#!/bin/sh\\necho ready"}}, userland=True)
-            assert podlink_engine.containers.run(image, ["/x"]).logs == ["ready\\n"]
-
-        def test_again(podlink_engine):
-            assert podlink_engine.images.list() == []
-
-        def test_service(podlink_service, podlink_engine):
-            assert os.environ["PODMAN_VARLINK_ADDRESS"] == podlink_service
-            with Client.connect(podlink_service) as client:
-                assert client.call("{PODMAN}.ListContainers") == {{"containers": []}}
-        """
-    )
-    installed = metadata.entry_points(group="pytest11", name="podlink")  # then pytest finds it by itself
-    by_hand = [] if installed else ["-p", "podlink.api.pytest_plugin"]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *by_hand]
-    done = subprocess.run(
-        command, cwd=pytester.path, env={"PYTHONPATH": home, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True
-    )
-    assert "3 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_the_plugin_costs_nothing_where_it_is_not_used() -> None:

@@ -16,19 +16,20 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {"podlink": ROOT / "podlink", "podlink.engine": ROOT / "engine", "podlink.api": ROOT / "api"}
 """The three folders of the product, and the packages that they are installed as."""
 
-OTHER_FOLDERS = ("tests", "demo", "bench")
+OTHER_FOLDERS = ("tests", "demo", "bench", "examples", "tools")
 """Python that is not installed, but has to be as easy to read."""
 
 LAYERS = (
-    "errors ids config trace cancel",
+    "errors ids config trace cancel clock",
     "linux",
     "oci streams stats",
     "state",
     "storage network runtime",
-    "host",
+    "host places",
     "images",
     "containers",
     "system",
+    "faults",
     "handles",
     "app",
     "cleanup",

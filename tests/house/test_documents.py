@@ -1,7 +1,10 @@
 """The documents say what is so: each list in them is compared with the code that it tells of."""
 
+import argparse
+import ast
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -9,9 +12,11 @@ import pytest
 
 import house
 from podlink.api.cli import main
+from podlink.api.cli.configuration import LIMITS, add_options, configuration
 from podlink.api.podman.service import HANDLERS
 from podlink.api.podman.system import INSTEAD
 from podlink.api.varlink.idl import Record, parse
+from podlink.engine.config import Limits
 from podlink.engine.containers.request import HONOURED
 
 INTERFACE = parse((house.ROOT / "api/idl/io.projectatomic.podman.varlink").read_text())
@@ -57,15 +62,57 @@ def test_the_page_of_fields_has_each_field_and_a_test_that_sees_it() -> None:
     ]
     create, resources = (fields_of(name) for name in ("Create", "CreateResourceConfig"))
     assert [name.strip("`") for name, _, _ in rows] == [*create, *resources]
-    tests = "".join(path.read_text() for path in (house.ROOT / "tests").rglob("test_*.py"))
+    words = words_of_tests()
     assert {name.strip("`") for name, becomes, _ in rows if becomes.startswith(("not yet", "refused"))} == {
         *set(create) - HONOURED,
         "kernel_memory",
     }
+    tests = set[str]()
     for name, becomes, seen in rows:
         named = re.findall(r"`(\w+)`", seen)
-        assert named or becomes in ("see below", "not yet; refused"), name
-        assert all(f"def {test}(" in tests for test in named), name
+        assert named or becomes == "see below", name
+        assert words.keys() >= set(named), name
+        assert not named or any(name.strip("`") in words[test] for test in named), f"{name} is in none of {named}"
+        tests.update(named)
+    refused = [
+        sum(becomes.startswith("refused") for _, becomes, _ in part) for part in (rows[: len(create)], rows[len(create) :])
+    ]
+    assert counted(text("docs/create-fields.md")) == [
+        *(len(create), len(create) - refused[0], refused[0]),
+        *(len(resources), len(resources) - refused[1], refused[1]),
+        len(tests),
+    ]
+
+
+def test_the_page_of_images_has_each_limit_and_what_it_is() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", text("docs/images.md"), re.M)
+    options = [word for name, number in rows for word in ("--limit", f"{name}={number}")]
+    assert [name for name, _ in rows] == list(LIMITS)
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    assert configuration(parser.parse_args(options)).limits == Limits()
+
+
+def words_of_tests() -> dict[str, set[str]]:
+    """The names of arguments and the words of texts in each test of the project, in its decorators too, but not in what it says
+    of itself."""
+    found: dict[str, set[str]] = {}
+    for path in (house.ROOT / "tests").rglob("test_*.py"):
+        for test in ast.walk(ast.parse(path.read_text())):
+            if isinstance(test, ast.FunctionDef) and test.name.startswith("test_"):
+                about = ast.get_docstring(test, clean=False)
+                parts = [part for part in ast.walk(test) if isinstance(part, ast.keyword | ast.Constant)]
+                said = [part.arg if isinstance(part, ast.keyword) else part.value for part in parts]
+                found.setdefault(test.name, set()).update(
+                    *(re.findall(r"\w+", each) for each in said if isinstance(each, str) and each != about)
+                )
+    return found
+
+
+def counted(page: str) -> list[int]:
+    """The figures of the page's own summary, in their order."""
+    (summary,) = re.findall(r"^Of the \d+ fields of `Create`.*?tests see them", page, re.M | re.S)
+    return [int(number) for number in re.findall(r"\d+", summary)]
 
 
 def test_the_picture_of_the_house_has_the_layers_that_are_enforced() -> None:
@@ -118,3 +165,8 @@ def test_every_dependency_has_its_page_of_decision() -> None:
 def test_the_changelog_speaks_of_this_version() -> None:
     version = tomllib.loads(text("pyproject.toml"))["project"]["version"]
     assert version in text("CHANGELOG.md")
+
+
+def test_the_reference_is_what_the_source_says() -> None:
+    done = subprocess.run([sys.executable, "tools/reference.py", "--check"], cwd=house.ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
