@@ -2,7 +2,7 @@
 # tools/setup installs what is missing, demo/main_job.py is the demonstration, bench/lifecycle.py the benchmark.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types wheel-check bench bench-network clean ready
+.PHONY: help run test lint types wheel-check bench bench-emulator bench-network bench-pull bench-streams clean ready
 bin := .venv/bin
 
 help: ## list these targets
@@ -13,7 +13,7 @@ run: ## do the main job: a real container from a real image, over the socket
 	@$(bin)/python demo/main_job.py
 
 test: lint types wheel-check ## everything that CI runs: lint, types, the wheel, tests
-	$(bin)/pytest -n auto -W error
+	$(bin)/pytest -n auto -W error -rs
 
 lint: ready ## style and formatting
 	$(bin)/ruff check
@@ -29,9 +29,21 @@ bench: ## time the life of a container beside its floors
 	@tools/setup run
 	@$(bin)/python bench/lifecycle.py
 
+bench-emulator: ## time the import, a fixture, lives of emulated containers, and a thousand
+	@tools/setup run
+	@$(bin)/python bench/emulator.py
+
 bench-network: ## time what a network adds to a start and a stop
 	@tools/setup run
 	@$(bin)/python bench/network.py
+
+bench-pull: ## time the pull of a large image beside GNU tar
+	@tools/setup dev
+	@$(bin)/python bench/pull.py
+
+bench-streams: ## time what goes through a container's log, and attach
+	@tools/setup run
+	@$(bin)/python bench/streams.py
 
 ready:
 	@tools/setup dev
