@@ -97,10 +97,12 @@ class Server:
                 if self._wake_read.fileno() in ready:
                     with suppress(BlockingIOError):
                         self._wake_read.recv(4096)
-                if self._closing or self._idle_over():
+                if self._closing:
                     break
-                if self._listener.socket.fileno() in ready:
+                if self._listener.socket.fileno() in ready:  # first: who knocks when the idle time is over is heard
                     self._accept()
+                elif self._idle_over():
+                    break
         finally:
             self._end()
 
