@@ -33,6 +33,8 @@ ALLOWANCE = 5.0
 DIGIT = re.compile(rb"[0-9]")
 LOOK = 0.01
 """Seconds until it is looked again whether a reader went on: the kernel tells nobody that a lock is free."""
+LONGEST = 10 * LOOK
+"""Seconds between two looks that count at most: what is more is time in which nobody ran here, and no reader's fault."""
 
 
 class Encoder(Protocol):
@@ -214,7 +216,7 @@ class Earlier:
         now, before, was_crowded = time.monotonic(), self._asked, self._is_crowded
         self._asked, self._is_crowded = now, False
         if was_crowded:
-            self._allowance -= now - before
+            self._allowance -= min(now - before, LONGEST)
         while len(self._files) > self._kept and not self._must_stay(self._files[0][0]):
             number, _ = self._files.popleft()
             numbered(self._path, number).unlink(missing_ok=True)

@@ -1,9 +1,9 @@
 """A log with a limit: who follows gets every line while the files turn, or is told what is missing; and nobody waits for ever."""
 
 import itertools
-import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +16,14 @@ AT = 1_795_424_032_567_919_676
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "ctr.log"
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that writers see. They pass when a test says so."""
+    now = [0.0]
+    monkeypatch.setattr(files, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
 
 
 class Lines:
@@ -104,9 +112,10 @@ def test_a_follower_that_is_killed_holds_nothing(path: Path) -> None:
     assert len(files.numbers(path)) == 1
 
 
-def test_beyond_the_bound_the_writer_waits_and_then_the_follower_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_the_bound_the_writer_waits_and_then_the_follower_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch, clock: list[float]
+) -> None:
     monkeypatch.setattr(files, "HELD", 10_000)
-    monkeypatch.setattr(files, "ALLOWANCE", 0.05)
     lines = Lines(path)
     lines.write(10)
     stuck = follow(path)
@@ -114,8 +123,12 @@ def test_beyond_the_bound_the_writer_waits_and_then_the_follower_is_told(path: P
     while not lines.writer.waits():
         lines.write(1)
     files_then = len(files.numbers(path))
-    threading.Event().wait(0.06)
-    assert lines.writer.waits() == 0, "its time is over"
+    clock[0] += 1000
+    assert lines.writer.waits() > 0, "a machine that stood still takes nobody's time"
+    asked = clock[0]
+    while lines.writer.waits():
+        clock[0] += files.LOOK
+    assert clock[0] - asked == pytest.approx(files.ALLOWANCE, abs=2 * files.LONGEST), "its time is over"
     while len(files.numbers(path)) >= files_then:
         lines.write(1)
     lines.write(2000)
