@@ -115,11 +115,26 @@ def lacking(name: str) -> bool:
     return not promised and not PROBES[name]()
 
 
+OWN_FOLDER = pytest.StashKey[Path]()
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest makes up its own mind where temporary folders are
 def pytest_configure(config: pytest.Config) -> None:
     leave_the_machines_network()
+    if not config.option.basetemp:
+        folder = config.stash[OWN_FOLDER] = Path(tempfile.mkdtemp(prefix="podlink-tests-"))
+        config.option.basetemp = str(folder / "t")
     config.addinivalue_line(
         "markers", "needs(*names): skip where a probe finds that this host lacks one of: " + ", ".join(PROBES)
     )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remove the folder of a session that went well. It is its own: where sessions share one, as they do unless pytest is told
+    otherwise, each removes what older ones left there, and fails for what is in use in those."""
+    if exitstatus == 0 and (folder := session.config.stash.get(OWN_FOLDER, None)):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,10 +2,10 @@
 
 import itertools
 import os
-import time
+from functools import partial
 from pathlib import Path
 
-from patience import patience
+from patience import until
 
 ROOT = Path("/sys/fs/cgroup")
 counter = itertools.count()
@@ -18,12 +18,9 @@ def new_parent() -> str:
 
 def remove_cgroups(parent: str) -> None:
     """It and all below it, in every hierarchy. A monitor that has just done its work may be in one yet."""
-    deadline = time.monotonic() + patience(10)
     for top in _named(parent):
         for path in sorted([top, *top.rglob("*/")], reverse=True):
-            while not _removed(path):
-                assert time.monotonic() < deadline, f"{path} is in use: {(path / 'cgroup.procs').read_text().split()}"
-                time.sleep(0.01)
+            until(partial(_removed, path), partial(_users, path))
 
 
 def left() -> list[Path]:
@@ -34,6 +31,10 @@ def left() -> list[Path]:
 def _named(pattern: str) -> list[Path]:
     """In every hierarchy; that of version 2 may be the root itself."""
     return [path for path in (*ROOT.glob(pattern), *ROOT.glob(f"*/{pattern}")) if path.is_dir()]
+
+
+def _users(path: Path) -> str:
+    return f"{path} is in use: {(path / 'cgroup.procs').read_text().split()}"
 
 
 def _removed(path: Path) -> bool:

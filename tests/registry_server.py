@@ -1,11 +1,13 @@
 """Debian's docker-registry on loopback: the real thing, for the tests of everything that pulls, pushes or searches."""
 
+import re
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from patience import until
 
 NAME, PASSWORD = "ada", "secret"
 HTPASSWD = "ada:$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n"
@@ -41,13 +43,12 @@ def running_registry(folder: Path, settings: Settings | None = None) -> Iterator
 
 def address(process: "subprocess.Popen[bytes]", log: Path) -> str:
     """Where it listens: it says so in its log once it does."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and process.poll() is None:
-        _, found, rest = log.read_text().partition("listening on ")
-        if found and rest.partition("\n")[1]:
-            return rest.split()[0].strip('",')
-        time.sleep(0.01)
-    raise AssertionError(f"docker-registry did not start: {log.read_text()}")
+
+    def said() -> list[str]:
+        assert process.poll() is None, log.read_text()
+        return re.findall(r'listening on ([^ ",]+).*\n', log.read_text())
+
+    return until(said, log.read_text)[0]
 
 
 def configuration(folder: Path, settings: Settings) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import own_cgroups
 import pytest
+from patience import patience, until
 
 from podlink.engine.app import Engine
 from podlink.engine.config import Config
@@ -74,16 +75,16 @@ def _used(engine: Engine, config: Config, tar: Path) -> Iterator[Desk]:
         engine.containers.get(each.container.id).remove(force=True)
 
 
-def all_of(attachment: Attachment, timeout: float = 10) -> list[tuple[str, bytes]]:
+def all_of(attachment: Attachment) -> list[tuple[str, bytes]]:
     """Every piece until the container ends."""
-    return list(iter(lambda: attachment.receive(timeout), None))
+    return list(iter(lambda: attachment.receive(patience()), None))
 
 
-def text_of(attachment: Attachment, until: bytes, timeout: float = 10) -> bytes:
+def text_of(attachment: Attachment, end: bytes) -> bytes:
     """What comes up to and with these bytes."""
-    text, deadline = b"", time.monotonic() + timeout
-    while until not in text:
-        piece = attachment.receive(max(deadline - time.monotonic(), 0.01))
+    text = b""
+    while end not in text:
+        piece = attachment.receive(patience())
         assert piece is not None, text
         text += piece[1]
     return text
@@ -116,19 +117,19 @@ def test_who_has_connected_is_shown_what_is_written_though_nobody_has_looked_for
     attach = Attach(tmp_path, Owner())
     places = str(tmp_path / SOCKET), str(tmp_path / CONTROL)
     with SocketAttachment(*places) as first:
-        assert attach.send("stdout", b"one") and first.receive(10) == ("stdout", b"one")
-        assert not attach.send("stdout", b"two") and first.receive(10) == ("stdout", b"two")
+        assert attach.send("stdout", b"one") and first.receive(patience()) == ("stdout", b"one")
+        assert not attach.send("stdout", b"two") and first.receive(patience()) == ("stdout", b"two")
         with SocketAttachment(*places) as second:
             first.send(b"nobody reads this any more")
             attach.part(10)
-            assert first.receive(10) is None and second.receive(10) is None
+            assert first.receive(patience()) is None and second.receive(patience()) is None
 
 
 def test_what_is_typed_comes_back_and_the_end_of_stdin_is_passed_on(desk: Desk) -> None:
     container = desk.run("cat", interactive=True)
     with container.attach() as attachment:
         attachment.send(b"hello\n")
-        assert attachment.receive(10) == ("stdout", b"hello\n")
+        assert attachment.receive(patience()) == ("stdout", b"hello\n")
         attachment.end()
         assert all_of(attachment) == []
     assert container.wait() == 0 and container.logs() == ["hello\n"]
@@ -139,7 +140,7 @@ def test_a_client_that_leaves_ends_nothing_and_the_next_one_goes_on(desk: Desk) 
     for word in (b"one\n", b"two\n", b"three\n"):
         with container.attach() as attachment:
             attachment.send(word)
-            assert attachment.receive(10) == ("stdout", word)
+            assert attachment.receive(patience()) == ("stdout", word)
     assert desk.status(container) == "running"
 
 
@@ -174,9 +175,9 @@ def test_what_a_client_sent_arrives_when_it_leaves_and_stdin_goes_on(desk: Desk)
         with busy(desk, container):
             attachment.send(b"first\n")
             attachment.close()
-        assert listener.receive(10) == ("stdout", b"first\n")
+        assert listener.receive(patience()) == ("stdout", b"first\n")
         listener.send(b"second\n")
-        assert listener.receive(10) == ("stdout", b"second\n")
+        assert listener.receive(patience()) == ("stdout", b"second\n")
     assert desk.status(container) == "running"
 
 
@@ -185,7 +186,7 @@ def test_without_interactive_stdin_is_empty_and_what_is_sent_is_let_go(desk: Des
     with container.attach() as attachment:
         container.start()
         attachment.send(b"lost\n")
-        assert attachment.receive(10) == ("stdout", b"end\n")
+        assert attachment.receive(patience()) == ("stdout", b"end\n")
 
 
 def test_a_terminal_echoes_edits_and_ends_by_its_own_characters(desk: Desk) -> None:
@@ -260,7 +261,7 @@ def test_a_client_that_does_not_read_is_left_behind_and_nobody_waits_for_it(desk
             quick.send(piece)
             left = len(piece)
             while left:
-                got = quick.receive(10)
+                got = quick.receive(patience())
                 assert got is not None, "who reads is never left behind"
                 left -= len(got[1])
         quick.end()
@@ -284,14 +285,12 @@ def test_the_log_is_opened_anew_when_it_was_moved(desk: Desk) -> None:
     log = desk.config.root / "containers" / container.id / "ctr.log"
     with container.attach() as attachment:
         attachment.send(b"before\n")
-        attachment.receive(10)
+        attachment.receive(patience())
         log.rename(log.with_name("moved.log"))
         attachment.reopen_log()
-        deadline = time.monotonic() + 10
-        while not log.exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(log.exists)
         attachment.send(b"after\n")
-        attachment.receive(10)
+        attachment.receive(patience())
     assert container.logs() == ["after\n"] and b"before" in log.with_name("moved.log").read_bytes()
 
 
@@ -447,9 +446,9 @@ def test_a_script_by_a_pipe_is_run_as_it_comes(desk: Desk) -> None:
     container = desk.run("/bin/sh", interactive=True)
     with container.attach() as attachment:
         attachment.send(b"echo one\n")
-        assert attachment.receive(10) == ("stdout", b"one\n")
+        assert attachment.receive(patience()) == ("stdout", b"one\n")
         attachment.send(b"if true; then\necho two; fi; nosuch\n")
-        assert attachment.receive(10) == ("stdout", b"two\n")
+        assert attachment.receive(patience()) == ("stdout", b"two\n")
         assert text_of(attachment, b"\n") == b"/bin/sh: nosuch: not found\n"
         attachment.send(b"exit 3\n")
         assert all_of(attachment) == []

@@ -182,7 +182,7 @@ def test_a_running_container_goes_on_after_a_commit(bench: Any) -> None:
     container = bench.run(*LOOP)
     container.commit("alive", pause=True)
     assert container.summary().container.status == "running"
-    container.stop(5)
+    container.stop(300)
     assert container.wait() == 0
     container = bench.run(*LOOP)
     with pytest.raises(InvalidRequest):

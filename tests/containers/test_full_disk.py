@@ -9,13 +9,13 @@ import os
 import shutil
 import signal
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import patience, until
 
 from podlink.engine.containers.reconcile import reconcile
 from podlink.engine.errors import ContainerNotFound, StorageFull
@@ -35,14 +35,6 @@ def outcome(container: Any) -> tuple[str, int, int]:
     return found.status, found.exit_code, found.finished_at
 
 
-def until(done: Callable[[], bool], seconds: float = 20) -> None:
-    """For what another process is to do."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def heeding(bench: Any, **fields: Any) -> Any:
     """One that runs and heeds SIGTERM: before it says so, the kernel keeps that signal from a PID 1."""
     container = bench.run(*LOOP, **fields)
@@ -58,7 +50,7 @@ def test_what_runs_is_paused_killed_stopped_waited_for_and_removed(cramped: Any,
     assert status(web) == "paused"
     web.unpause()
     assert status(web) == "running"
-    web.stop(5)
+    web.stop(300)
     assert outcome(web)[:2] == ("exited", 7) and web.wait() == 7
     job.kill(signal.SIGKILL)
     assert job.wait() == 137
@@ -119,7 +111,7 @@ def test_what_a_full_disk_keeps_from_the_log_is_told_there_and_in_the_end(crampe
             text = b""
             streams.send(b"%d\n" % lines)
             while not text.endswith(b"done\n"):
-                piece = streams.receive(20)
+                piece = streams.receive(patience())
                 assert piece
                 text += piece[1]
             assert text.count(b"\n") == lines + 1
@@ -142,12 +134,12 @@ def test_an_end_that_found_no_room_is_told_and_written_down_by_the_next_call(cra
     container = heeding(cramped, name="web")
     with cramped.engine.faults.fail("containers.mark_exited", StorageFull("podlink.db: no space is left on its disk")):
         told = r"container web \([0-9a-f]{12}\) has ended with exit code 7; that is to be written down yet: podlink\.db: no space"
-        for verb in (lambda: container.stop(5), container.remove, container.start):
+        for verb in (lambda: container.stop(300), container.remove, container.start):
             with pytest.raises(StorageFull, match=told):
                 verb()
         found = outcome(container)
         assert container.wait() == 7 and found[:2] == ("exited", 7) and container.inspect()["State"]["ExitCode"] == 7
-    container.stop(5)
+    container.stop(300)
     assert outcome(container) == found
     container.remove()
 
@@ -160,7 +152,7 @@ def test_an_end_that_found_no_room_is_written_down_by_itself_once_there_is_some(
     with cramped.engine.faults.fail("containers.mark_exited", full) as refused:
         for container in (web, gone):
             container.kill(signal.SIGTERM)
-        refused.await_struck(6, 20)
+        refused.await_struck(6, patience())
         assert {each.status for each in state.all()} == {"running"}
     until(lambda: [(each.name, each.status, each.exit_code) for each in state.all()] == [("web", "exited", 7)])
     assert web.wait() == 7
@@ -172,7 +164,7 @@ def test_a_removal_at_the_exit_that_found_no_room_is_tried_again(cramped: Any) -
     gone = heeding(cramped, name="gone", rm=True)
     with cramped.engine.faults.fail("containers.remove", StorageFull("podlink.db: no space is left on its disk")) as refused:
         gone.kill(signal.SIGTERM)
-        refused.await_struck(3, 20)
+        refused.await_struck(3, patience())
         assert [each.status for each in state.all()] == ["exited"]
     until(lambda: state.all() == [])
 
@@ -185,7 +177,7 @@ def test_an_end_is_tried_again_when_an_engine_opens_without_room(cramped_runc: A
         cramped_runc.engine.host.arrears.close()
         with cramped_runc.engine.faults.fail("containers.mark_exited", StorageFull("podlink.db: no space")) as refused:
             web.kill(signal.SIGTERM)
-            refused.await_struck(1, 20)
+            refused.await_struck(1, patience())
             reconcile(other.host)
     until(lambda: other.host.state.containers.get(web.id).status == "exited")
     other.close()
@@ -230,5 +222,5 @@ def test_a_monitor_that_is_killed_leaves_the_truth(cramped_runc: Any, disk: Any)
     disk.make_room()
     container.start()
     until(lambda: len(container.logs()) == 2)
-    container.stop(5)
+    container.stop(300)
     assert container.wait() == 7

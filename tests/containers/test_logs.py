@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import patience
 
 from podlink import Engine
 from podlink.engine.errors import ErrorOccurred, InvalidRequest, NotHonoured, RuntimeFailed
@@ -123,7 +124,7 @@ def journal_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setattr(journal, "SOCKET", tmp_path / "journal")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "journal"))
-        listener.settimeout(20)
+        listener.settimeout(patience())
         yield listener
 
 
@@ -142,10 +143,13 @@ def entry(datagram: bytes) -> dict[str, str]:
 
 
 def test_the_journal_gets_an_entry_for_each_line(bench: Any, journal_socket: socket.socket) -> None:
-    script = "echo one; echo two >&2; printf half; sleep 0.1; echo ' and half'"
-    container = bench.create("/bin/sh", "-c", script, name="web", log_driver="journald", log_driver_opt=["tag=shop"])
-    container.start()
-    entries = [entry(journal_socket.recv(65536)) for _ in range(4)]
+    script = "echo one; echo two >&2; printf half; read go; echo ' and half'"
+    options = {"log_driver": "journald", "log_driver_opt": ["tag=shop"]}
+    container = bench.run("/bin/sh", "-c", script, name="web", interactive=True, **options)
+    entries = [entry(journal_socket.recv(65536)) for _ in range(3)]
+    with container.attach() as streams:
+        streams.send(b"go\n")
+        entries.append(entry(journal_socket.recv(65536)))
     assert container.wait() == 0
     assert {(each["MESSAGE"], each["PRIORITY"]) for each in entries} == {
         ("one", "6"),
@@ -201,7 +205,7 @@ def test_an_emulated_container_is_held_up_for_who_follows_slowly(monkeypatch: py
 
         def chatter(process: Process) -> None:
             process.write(1, "ready\n")
-            followed_now.wait(20)
+            followed_now.wait(patience())
             for number in range(120):
                 process.write(1, f"{number:0998}\n")
                 written.append(number)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import patience
 
 from podlink.api.varlink import transport
 from podlink.api.varlink.polling import Epoll, Polling, Selection
@@ -31,7 +32,7 @@ PATIENCE = 20.0
 
 @pytest.mark.parametrize("options", [(), ("--root",)], ids=["user", "root"])
 def test_all_that_an_emulated_engine_does_it_does_on_macos(options: tuple[str, ...]) -> None:
-    done = subprocess.run([sys.executable, str(STORY), *options], capture_output=True, text=True, timeout=180)
+    done = subprocess.run([sys.executable, str(STORY), *options], capture_output=True, text=True, timeout=patience())
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert {chapter: trouble for chapter, trouble in told.items() if trouble} == {} and len(told) == CHAPTERS

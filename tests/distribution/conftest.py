@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from certified import Certified
 from liar import Behaviour, Liar, lying
+from patience import patience
 from registry_server import Settings, running_registry
 
 from podlink.engine.cancel import Cancel
@@ -77,7 +78,7 @@ def skopeo(tmp_path: Path) -> Skopeo:
         policy = tmp_path / "policy.json"
         policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
         command = ["skopeo", "--policy", str(policy), *(str(word) for word in words)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=patience())
         assert done.returncode == 0, done.stderr
         return done.stdout
 

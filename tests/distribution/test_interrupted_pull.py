@@ -10,6 +10,7 @@ from random import Random
 import pytest
 from layouts import layer, write_layout
 from liar import Behaviour, Conversation, Liar, Seen
+from patience import patience
 
 from podlink import Engine
 
@@ -21,7 +22,7 @@ def forward(address: str) -> Behaviour:
     """Answer as the registry at this address does, but break off in the middle of what is asked for from its beginning."""
 
     def answer(to: Conversation, seen: Seen) -> None:
-        upstream = http.client.HTTPConnection(address, timeout=30)
+        upstream = http.client.HTTPConnection(address, timeout=patience())
         passed_on = {name: value for name, value in seen.headers.items() if name in ("accept", "range")}
         upstream.request(seen.method, seen.path, headers=passed_on)
         got = upstream.getresponse()

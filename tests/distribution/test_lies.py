@@ -5,13 +5,13 @@ import io
 import json
 import re
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 from liar import Behaviour, Conversation, Liar, Seen
+from patience import patience
 from picture import picture
 
 from podlink.engine.errors import Cancelled, EngineError, ImageNotFound, InvalidRequest, RegistryFailed
@@ -119,13 +119,11 @@ def test_a_registry_that_stalls_is_given_up(liar: Lie, connect: Connect, beginni
     def stall(to: Conversation, seen: Seen) -> None:
         if beginning:
             to.reply(200, beginning, length=len(CONTENT) + 1)
-        to.server.released.wait(20)
+        to.server.released.wait(patience())
 
     server = liar(only_v2(stall))
-    started = time.monotonic()
     with pytest.raises(RegistryFailed, match=rf"{server.address}.*sent nothing for 0.5 s"):
         fetch(connect(server.address))
-    assert time.monotonic() - started < 5
 
 
 def test_a_trickle_counts_as_a_stall(liar: Lie, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,10 +285,9 @@ def test_a_caller_who_leaves_ends_a_wait_for_the_next_bytes(liar: Lie) -> None:
         to.send_header("Content-Length", str(len(CONTENT)))
         to.end_headers()
         to.wfile.write(CONTENT[:1000])
-        to.server.released.wait(20)
+        to.server.released.wait(patience())
 
     server = liar(only_v2(stall))
-    started = time.monotonic()
     with (
         Client(Endpoint(name=server.address, host=server.address, insecure=True), cancel=caller) as client,
         client.blob("team/app", BLOB, len(CONTENT)) as stream,
@@ -303,7 +300,6 @@ def test_a_caller_who_leaves_ends_a_wait_for_the_next_bytes(liar: Lie) -> None:
             stream.read(1000)
         finally:
             timer.join()
-    assert time.monotonic() - started < 5
     assert caller.wakes == []
 
 

@@ -3,11 +3,11 @@
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import until
 
 import podlink
 from podlink import Engine
@@ -102,9 +102,8 @@ def test_a_program_in_python(engine: Engine) -> None:
     image = engine.images.build_from({"/etc/nginx.conf": b"x"}, {"Env": ["MODE=test"]})
     container = engine.containers.create(image=image, command=["/usr/sbin/nginx", "-g", "daemon off;"])
     container.start()
-    while not container.logs():
-        time.sleep(0.01)
-    container.stop(5)
+    until(container.logs)
+    container.stop(300)
     assert container.wait() == 3
     assert container.logs() == ["serving as ['-g', 'daemon off;'] in test\n", "bye\n"]
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import patience
 
 import podlink
 
@@ -17,7 +18,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def run(folder: Path, *argv: str) -> "subprocess.CompletedProcess[str]":
     path = f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin"
     environment = {"PYTHONPATH": HOME, "PATH": path, "HOME": str(folder), "TMPDIR": str(folder)}
-    return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=patience())
 
 
 @pytest.mark.parametrize(("name", "passed"), [("deploy", 2), ("stateful", 1)])

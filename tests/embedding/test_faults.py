@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from patience import patience
 
 import podlink
 from podlink import Engine
@@ -86,7 +87,7 @@ def test_a_step_hangs_until_the_block_ends(engine: Engine, container: Container)
         starting.start()
         fault.await_struck()
         assert starting.is_alive() and container.summary().container.status == "configured"
-    starting.join(20)
+    starting.join(patience())
     assert not starting.is_alive() and container.summary().container.status == "running"
 
 
@@ -106,7 +107,7 @@ with Engine.emulated(Path({str(tmp_path)!r})) as engine:
         container.start()
 """
     home = str(Path(podlink.__file__).absolute().parent.parent)
-    done = subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": home, "PATH": "/usr/bin:/bin"}, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": home, "PATH": "/usr/bin:/bin"}, timeout=patience())
     assert done.returncode == -signal.SIGKILL
     with Engine.emulated(tmp_path) as engine:
         assert engine.containers.get("one").summary().container.status in ("configured", "exited")
@@ -132,7 +133,7 @@ def test_a_full_disk(engine: Engine, container: Container, tmp_path: Path) -> No
     container.start()
     image = engine.images.build_from({"/kept": b"here"}, userland=True)
     is_full = threading.Event()
-    engine.programs["gate"] = lambda process: int(not is_full.wait(10))
+    engine.programs["gate"] = lambda process: int(not is_full.wait(patience()))
     script = "gate && echo lost >> /kept || echo refused; echo lost > /new || echo refused; cat /kept; ls /new"
     script += "; rm /kept && echo removed"
     with engine.faults.disk_full():
@@ -201,7 +202,7 @@ def test_a_registry_that_drops_connections_or_stalls(engine: Engine, way: str) -
         pulling.start()
         fault.await_struck()
         assert pulling.is_alive() or way == "drop"  # who stalls is waited for; what is dropped is given up some day
-    pulling.join(60)
+    pulling.join(patience())
     assert len(refusals) == 1
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import patience
 
 import podlink
 from podlink import Engine
@@ -64,7 +65,7 @@ def test_every_verb_of_a_forked_child_says_what_to_do() -> None:
         child = context.Process(target=lambda: sending.send((os.getpid(), refusals(engine))))
         child.start()
         pid, said = receiving.recv()
-        child.join(20)
+        child.join(patience())
         assert child.exitcode == 0 and len(said) == len(VERBS)
         assert set(said) == {
             f"the engine was opened by process {os.getpid()} and does not work in its fork {pid}; "
@@ -82,7 +83,7 @@ def test_however_a_child_ends_its_parents_engine_stays_whole(ending: str) -> Non
         env={"PYTHONPATH": HOME, "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patience(),
     )
     assert done.stdout == "['whole\\n']\n", done.stderr
 
@@ -92,6 +93,6 @@ def test_an_engine_that_nobody_closed_leaves_no_folder(tmp_path: Path) -> None:
         [sys.executable, "-c", "from podlink import Engine; engine = Engine.emulated()"],
         env={"PYTHONPATH": HOME, "TMPDIR": str(tmp_path), "PATH": "/usr/bin:/bin"},
         check=True,
-        timeout=60,
+        timeout=patience(),
     )
     assert list(tmp_path.iterdir()) == []

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import patience
 
 import podlink
 from podlink.api import pytest_plugin
@@ -24,7 +25,7 @@ def run(tmp_path: Path) -> Run:
         command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-rs", *options]
         path = "/usr/sbin:/usr/bin:/sbin:/bin"
         environment = {"PYTHONPATH": HOME, "PATH": path, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=180)
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=patience())
         return done.stdout + done.stderr
 
     return suite

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from patience import patience
 
 from podlink.engine.app import Engine
 from podlink.engine.clock import VirtualClock
@@ -37,7 +38,7 @@ def test_where_there_are_no_such_sockets_they_are_refused_and_python_attaches_al
     with container.attach() as attachment:
         container.start()
         attachment.send(b"hello\n")
-        assert attachment.receive(10) == ("stdout", b"hello\n")
+        assert attachment.receive(patience()) == ("stdout", b"hello\n")
 
 
 def test_both_kinds_of_client_see_the_same_and_sockets_go_with_the_run(engine: Engine) -> None:
@@ -47,16 +48,16 @@ def test_both_kinds_of_client_see_the_same_and_sockets_go_with_the_run(engine: E
     with container.attach() as inside, SocketAttachment(places.io, places.control) as outside:
         container.start()
         outside.send(b"out\n")
-        assert inside.receive(10) == outside.receive(10) == ("stdout", b"out\n")
+        assert inside.receive(patience()) == outside.receive(patience()) == ("stdout", b"out\n")
         inside.send(b"in\n")
-        assert inside.receive(10) == outside.receive(10) == ("stdout", b"in\n")
+        assert inside.receive(patience()) == outside.receive(patience()) == ("stdout", b"in\n")
         outside.end()
-        assert inside.receive(10) is None and outside.receive(10) is None
+        assert inside.receive(patience()) is None and outside.receive(patience()) is None
         with pytest.raises(BrokenPipeError):
             inside.send(b"late\n")
     assert container.wait() == 0
     for thread in set(threading.enumerate()) - before:
-        thread.join(10)
+        thread.join(patience())
     with pytest.raises(FileNotFoundError):
         SocketAttachment(places.io, places.control)
 
@@ -71,7 +72,7 @@ def test_a_socket_that_nobody_reads_is_left_behind(engine: Engine) -> None:
         container.start()
         assert container.wait() == 0
         served = 0
-        while piece := slow.receive(10):
+        while piece := slow.receive(patience()):
             served += len(piece[1])
     assert served < size
 
@@ -81,7 +82,7 @@ def test_a_created_one_gets_its_descriptors_and_goes_with_the_engine() -> None:
         engine.images.build_from({}, name="small", userland=True)
         container = engine.containers.create(image="small", command=["sh"], tty=True)
         attachment = container.attach()
-    assert attachment.receive(10) is None
+    assert attachment.receive(patience()) is None
 
 
 def test_whoever_is_attached_waits_by_the_containers_clock() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import patience
 
 from podlink.engine.app import Engine
 from podlink.engine.config import Config
@@ -107,7 +108,7 @@ def test_figures_are_the_sums_of_what_was_done(engine: Engine) -> None:
     engine.programs["/bin/busy"] = busy
     script = "head -c 5000 /dev/zero > f; cat f f > g; busy"
     container = run(engine, "sh", "-c", script)
-    assert done.wait(10)
+    assert done.wait(patience())
     figures = container.stats().sample
     assert (figures.net_output, figures.net_input) == (700, 91)
     assert (figures.block_output, figures.block_input) == (15_000, 10_000)

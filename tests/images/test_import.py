@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from patience import patience
 from shelf import MOMENT, Import, Tarball, files, on_disk
 
 from podlink.engine.errors import EngineError, InvalidArchive, InvalidRequest, RegistryFailed, StorageFailed
@@ -30,6 +31,7 @@ from podlink.engine.images.lookup import find_image
 from podlink.engine.oci.distribution.download import Download
 from podlink.engine.oci.image import media_types
 from podlink.engine.oci.image.manifest import Manifest
+from podlink.engine.state.images import Images
 from podlink.engine.state.values import Image
 from podlink.engine.storage.content import Writer
 
@@ -293,7 +295,7 @@ def test_what_a_layer_is_is_told_by_all_of_its_beginning(
             self.send_header("Content-Length", str(len(sent)))
             self.end_headers()
             self.wfile.write(sent[:1])
-            came.wait(20)
+            came.wait(patience())
             self.wfile.write(sent[1:])
 
         def log_message(self, format: str, *args: object) -> None: ...
@@ -387,7 +389,7 @@ def test_an_import_that_fails_leaves_nothing(
     def fail(*_: object, **__: object) -> None:
         raise failure
 
-    owner = {"write": Writer, "commit": type(host.storage), "add": type(host.state.images)}[step]
+    owner = {"write": Writer, "commit": type(host.storage), "add": Images}[step]
     before = files(host.config.root)
     with monkeypatch.context() as patch, pytest.raises((StorageFailed, KeyboardInterrupt)) as caught:
         patch.setattr(owner, step, fail)
@@ -407,7 +409,7 @@ def test_a_failed_import_leaves_the_layer_that_another_image_has(
     def fail(*_: object, **__: object) -> None:
         raise StorageFailed("no")
 
-    monkeypatch.setattr(host.state.images, "add", fail)
+    monkeypatch.setattr(Images, "add", fail)
     with pytest.raises(StorageFailed):
         import_image(host, str(tarball({"etc/motd": "hello\n"})))
     assert on_disk(host) == before

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+from patience import patience
 from shelf import Import, Tarball, files, on_disk, stand_on
 
 from podlink.engine.errors import ErrorOccurred, ImageInUse, ImageNotFound, StorageFailed
@@ -178,20 +179,20 @@ def test_collecting_never_takes_what_an_import_is_about_to_record(
 
     def slowly(*args: object, **kwargs: object) -> None:
         at_the_row.set()
-        assert go_on.wait(10)
+        assert go_on.wait(patience())
         add(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(type(host.state.images), "add", slowly)
     importer = threading.Thread(target=import_image, args=(host, str(tarball()), "alpine"))
     importer.start()
-    assert at_the_row.wait(10)
+    assert at_the_row.wait(patience())
     collector = threading.Thread(target=collect, args=(host,))
     collector.start()
     collector.join(0.2)
     assert collector.is_alive()
     go_on.set()
-    importer.join(10)
-    collector.join(10)
+    importer.join(patience())
+    collector.join(patience())
     (layer,) = find_image(host, "alpine").layers
     assert on_disk(host) == ({layer.chain}, {layer.blob})
     assert host.content.has(Digest.parse(layer.blob))
@@ -213,7 +214,7 @@ def test_many_imports_and_removals_at_once_leave_whole_images_only(host: Host, t
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(patience())
     assert troubles == []
     assert list_images(host) == []
     assert on_disk(host) == (set(), set())

@@ -9,6 +9,7 @@ from typing import Any
 import own_cgroups
 import pytest
 import world
+from patience import until
 
 from podlink.engine.app import Engine
 from podlink.engine.config import Config
@@ -45,7 +46,7 @@ class Site:
         script = "mkdir /www; hostname > /www/index.html; exec httpd -f -p 80 -h /www"
         container = self.run("/bin/sh", "-c", script, **fields)
         place = self.place(container)
-        world.until(lambda: ":80 " in place.run("ss", "-Hltn"))
+        until(lambda: ":80 " in place.run("ss", "-Hltn"))
         return container
 
     def place(self, container: Container) -> world.Place:

@@ -33,21 +33,29 @@ def act(config: Config, verb: str, container: str, number: int) -> None:
     print("whole", flush=True)
 
 
+def done(config: Config, verb: str, container: str, number: int) -> str:
+    """What the child says that does it, once it is dead."""
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.dup2(tell, sys.stdout.fileno())
+            act(config, verb, container, number)
+        finally:
+            sys.stdout.flush()
+            os._exit(0)
+    os.close(tell)
+    with os.fdopen(told) as words:
+        os.waitpid(child, 0)
+        return words.read().strip()
+
+
 def main() -> None:
     import_module("pyroute2")
     config = Config.from_text(sys.argv[1])
     for line in sys.stdin:
         verb, container, number = line.split()
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                act(config, verb, container, int(number))
-                status = 0
-            finally:
-                sys.stdout.flush()
-                os._exit(status)
-        os.waitpid(child, 0)
+        print(done(config, verb, container, int(number)), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import world
+from patience import until
 
 from podlink.engine.errors import NetworkFailed
 from podlink.engine.network import links
@@ -121,6 +122,7 @@ def test_each_disturbance_is_named_and_a_reload_brings_everything_back(site: Any
     web = site.serve(hostname="web", publish=["8080:80"])
     place, veth = site.place(web), links.host_side(web.id)
     words = {"veth": veth, "gateway": site.engine.host.state.networks.find("podlink").gateway, "mtu": str(world.MTU)}
+    until(lambda: "scope link" in (shown := world.HERE.run("ip", "-6", "addr", "show", "podlink0")) and "tentative" not in shown)
     before = everything(place, veth)
     assert before[3][3][2][0].startswith("fe80:"), "the kernel has given the bridge an address for its own link"
 
@@ -135,7 +137,7 @@ def test_each_disturbance_is_named_and_a_reload_brings_everything_back(site: Any
         assert all(each.endswith("; run podlink network reload") for each in found), found
         site.engine.networks.reload()
         assert site.engine.networks.troubles() == [], command
-        world.until(lambda: not differences(), explain=differences)
+        until(lambda: not differences(), differences)
     for address in (world.HOST, world.HOST6):
         assert outside.get(address, 8080) == "web\n", "after all of that"
 
@@ -178,7 +180,6 @@ sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
 index = socket.if_nametoindex("eth0")
 sender.sendto(body, ("ff02::1", 0, 0, index))
 sender.sendto(struct.pack("!BBHI", 128, 0, 0, 0), (sys.argv[1], 0, 0, 0))  # an echo: once it is answered, the first has arrived
-sender.settimeout(5)
 while sender.recv(100)[0] != 129:
     pass
 """
@@ -190,7 +191,7 @@ def test_a_container_that_says_to_be_a_router_is_believed_by_nobody(site: Any) -
     liar, neighbour = site.run("sleep", "1000"), site.run("sleep", "1000")
     place, other = site.place(liar), site.place(neighbour)
     for each in (place, other, world.HERE):
-        world.until(lambda each=each: "tentative" not in each.run("ip", "-6", "addr"))  # type: ignore[misc]
+        until(lambda each=each: "tentative" not in each.run("ip", "-6", "addr"))  # type: ignore[misc]
     assert world.HERE.run("sysctl", "-n", "net.ipv6.conf.up0.accept_ra") == "2\n"
     before = [each.run("ip", "-6", "route") for each in (world.HERE, other)]
     place.python(ADVERTISE, site.engine.host.state.networks.find("podlink").gateway6)
@@ -198,5 +199,5 @@ def test_a_container_that_says_to_be_a_router_is_believed_by_nobody(site: Any) -
     assert [each.run("ip", "-6", "route") for each in (world.HERE, other)] == before
     shell("sysctl -qw net.ipv6.conf.podlink0.accept_ra=2")
     place.python(ADVERTISE, site.engine.host.state.networks.find("podlink").gateway6)
-    world.until(lambda: "proto ra" in world.HERE.run("ip", "-6", "route"))  # this setting is what keeps the host from it
+    until(lambda: "proto ra" in world.HERE.run("ip", "-6", "route"))  # this setting is what keeps the host from it
     shell("ip -6 route flush proto ra dev podlink0")

@@ -32,7 +32,7 @@ def spawn() -> Iterator[Start]:
 
 def told(pipe: Connection) -> Iterator[Any]:
     """Whatever a worker says until it is done, or dead."""
-    while pipe.poll(patience(30)):
+    while pipe.poll(patience()):
         try:
             word = pipe.recv()
         except EOFError:
@@ -46,7 +46,7 @@ def told(pipe: Connection) -> Iterator[Any]:
 def together(pipes: list[Connection]) -> None:
     """Let workers begin at the same moment, once all are ready."""
     for pipe in pipes:
-        assert pipe.poll(patience(30)) and pipe.recv() == "ready"
+        assert pipe.poll(patience()) and pipe.recv() == "ready"
     for pipe in pipes:
         pipe.send("go")
 
@@ -69,7 +69,7 @@ def test_those_who_come_and_go_never_share(tmp_path: Path, spawn: Start) -> None
     state, _ = opened(tmp_path)
     pipes = [spawn(lease_workers.come_and_go, tmp_path, f"{number}" * 64, 20)[1] for number in range(2)]
     together(pipes)
-    assert [pipe.poll(patience(30)) and pipe.recv() for pipe in pipes] == [0, 0]
+    assert [pipe.poll(patience()) and pipe.recv() for pipe in pipes] == [0, 0]
     assert state.networks.leases() == []
     state.close()
 

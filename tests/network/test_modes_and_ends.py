@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import world
-from patience import patience
+from patience import patience, until
 
 import podlink
 from podlink.engine.app import Engine
@@ -72,7 +72,7 @@ def test_what_an_image_exposes_is_published_and_shown(site: Any, busybox_tar: Pa
     )
     assert [str(each) for each in web.summary().ports] == ["7000/tcp"], "a free port is not chosen yet"
     web.start()
-    world.until(lambda: ":80 " in site.place(web).run("ss", "-Hltn"))
+    until(lambda: ":80 " in site.place(web).run("ss", "-Hltn"))
     chosen = {(each.container_port, each.protocol): each.host_port for each in web.summary().ports}
     assert set(chosen) == {(81, "tcp"), (80, "tcp"), (53, "udp")} and chosen[81, "tcp"] == 7000 and min(chosen.values()) > 0
     (listed,) = [each for each in site.engine.containers.list() if each.container.id == web.id]
@@ -117,10 +117,10 @@ def test_a_container_that_ends_while_no_engine_is_open_leaves_nothing(site: Any)
     end = Path(f"/proc/{site.place(ending).pid}/root/end")
     site.engine.close()
     end.touch()
-    world.until(lambda: world.links() == set() and "podlink" not in world.ruleset(), seconds=60)
-    world.until(lambda: list((site.config.runroot / "netns").iterdir()) == [])
+    until(lambda: world.links() == set() and "podlink" not in world.ruleset())
+    until(lambda: list((site.config.runroot / "netns").iterdir()) == [])
     site.engine = Engine.open(site.config)  # it leaves to the clean-up what that is at
-    world.until(lambda: site.status(ending) == "exited", seconds=60)  # the last that it does
+    until(lambda: site.status(ending) == "exited")  # the last that it does
     assert site.engine.host.state.networks.leases() == [] and site.engine.networks.troubles() == []
 
 
@@ -270,7 +270,7 @@ def test_without_a_capability_each_mode_works_or_says_what_is_missing(
     script = str(Path(__file__).with_name("powerless.py"))
     environment = {"PYTHONPATH": str(Path(podlink.__file__).absolute().parent.parent), "PATH": os.environ["PATH"]}
     argv = ["setpriv", f"--bounding-set=-{lost}", sys.executable, script, site.config.to_text(), container.id]
-    done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=patience(30))
+    done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=patience())
     assert re.fullmatch(words + ".*\n", done.stdout), (done.stdout, done.stderr)
     if words != "started":
         assert site.status(container) == "configured" and world.links() == set() and "podlink" not in world.ruleset()

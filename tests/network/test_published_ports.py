@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import world
+from patience import patience
 
 from podlink.engine.errors import InvalidRequest, NetworkFailed
 from podlink.engine.network.holding import KINDS
@@ -73,7 +74,6 @@ def test_nobody_outside_gets_at_what_listens_on_the_hosts_loopback(site: Any, ou
         gateway = site.engine.host.state.networks.find("podlink").gateway
         inside.run("ip", "addr", "del", "127.0.0.1/8", "dev", "lo")
         inside.run("ip", "route", "add", "127.0.0.1/32", "via", gateway, "dev", "eth0")
-        world.until(lambda: True)
         script = "import socket; s = socket.socket(); s.settimeout(1); s.connect(('127.0.0.1', 8000))"
         assert "Error" in inside.fails(inside.python, script)
 
@@ -81,16 +81,16 @@ def test_nobody_outside_gets_at_what_listens_on_the_hosts_loopback(site: Any, ou
 def test_what_is_published_on_loopback_is_not_led_on_from_outside(site: Any, outside: world.Place) -> None:
     """Not even on a host whose administrator has set route_localnet for all devices, as Kubernetes does."""
     site.serve(hostname="local", publish=["127.0.0.1:8080:80"])
-    knock = "import socket; s = socket.socket(); s.settimeout(1); s.connect(('127.0.0.1', 8080))"
+    knock = "import socket, sys; s = socket.socket(); s.settimeout(float(sys.argv[1])); s.connect(('127.0.0.1', 8080))"
     setting = "net.ipv4.conf.all.route_localnet"
     try:
         for place in (world.HERE, outside):
             place.run("sysctl", "-qw", f"{setting}=1")
         outside.run("ip", "addr", "del", "127.0.0.1/8", "dev", "lo")
         outside.run("ip", "route", "add", "127.0.0.1/32", "via", world.HOST, "dev", "up1")
-        assert "Error" in outside.fails(outside.python, knock)
+        assert "Error" in outside.fails(outside.python, knock, "1")
         world.HERE.run("nft", "delete", "rule", "inet", "podlink", "podlink0-in", "handle", first_rule("podlink0-in"))
-        assert outside.python(knock) == "", "it is the rule that keeps them out"
+        assert outside.python(knock, str(patience())) == "", "it is the rule that keeps them out"
         assert world.HERE.get("127.0.0.1", 8080) == "local\n"
     finally:
         outside.run("ip", "route", "del", "127.0.0.1/32")

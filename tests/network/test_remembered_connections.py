@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import world
+from patience import patience
 
 pytestmark = pytest.mark.needs("root", "runc", "overlay", "nft")
 
@@ -16,8 +17,9 @@ FROM = """
 import socket, sys
 client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 client.bind(("", 4444))
-client.settimeout(2)
-for word in sys.stdin:
+for line in sys.stdin:
+    word, seconds = line.split()
+    client.settimeout(float(seconds))
     client.sendto(word.encode(), (sys.argv[1], 5353))
     try:
         print(client.recv(4096).decode().strip(), flush=True)
@@ -32,9 +34,9 @@ def asking(place: world.Place) -> Iterator[Any]:
     argv = place.argv(sys.executable, "-I", "-c", FROM, world.HOST)
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
 
-        def ask(word: str) -> str:
+        def ask(word: str, seconds: float = patience()) -> str:
             assert client.stdin and client.stdout
-            client.stdin.write(word + "\n")
+            client.stdin.write(f"{word} {seconds}\n")
             client.stdin.flush()
             return client.stdout.readline().strip()
 
@@ -48,7 +50,7 @@ def test_a_client_that_was_too_early_or_stayed_through_a_restart_is_answered(sit
     server = site.create("sleep", "1000", publish=["5353:53/udp"])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as somebody, asking(outside) as ask:
         somebody.bind((world.HOST, 5353))  # who takes the packet and says nothing: no ICMP error ends what is remembered
-        assert ask("early") == "nothing"
+        assert ask("early", 1) == "nothing" and somebody.recv(100) == b"early"
         somebody.close()
         server.start()
         before = site.address(server)[0]

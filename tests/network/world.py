@@ -9,13 +9,12 @@ No route leads from outside to the containers: what is answered there came with 
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from patience import patience
+from patience import patience, until
 
 from podlink.engine.config import Config
 
@@ -26,7 +25,7 @@ MTU = 1400
 HTTP = """
 import sys, urllib.request
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-print(opener.open(sys.argv[1], timeout=5).read().decode(), end="")
+print(opener.open(sys.argv[1]).read().decode(), end="")
 """
 ECHO = """
 import socket, sys
@@ -41,7 +40,6 @@ DATAGRAM = """
 import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 client = socket.socket(family, socket.SOCK_DGRAM)
-client.settimeout(5)
 client.connect((sys.argv[1], int(sys.argv[2])))
 client.send(b"hello")
 print(client.recv(4096).decode(), end="")
@@ -60,7 +58,6 @@ while True:
 HEARD = """
 import socket, sys
 client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP)
-client.settimeout(5)
 client.connect((sys.argv[1], int(sys.argv[2])))
 print(client.recv(4096).decode(), end="")
 """
@@ -91,7 +88,7 @@ class Place:
         return ["nsenter", "-t", str(self.pid), "-n", *words] if self.pid else list(words)
 
     def run(self, *words: str) -> str:
-        done = subprocess.run(self.argv(*words), capture_output=True, text=True, timeout=patience(20))
+        done = subprocess.run(self.argv(*words), capture_output=True, text=True, timeout=patience())
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
 
@@ -173,10 +170,3 @@ def mounted(config: Config) -> list[str]:
     """What is mounted below the folders of an engine."""
     places = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return sorted(each for each in places if each.startswith((str(config.root), str(config.runroot))))
-
-
-def until(true: Callable[[], Any], seconds: float = 10, explain: Callable[[], object] = lambda: "it did not come") -> None:
-    deadline = time.monotonic() + patience(seconds)
-    while not true():
-        assert time.monotonic() < deadline, explain()
-        time.sleep(0.01)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import patience
 
 from podlink import Engine, Limits
 from podlink.engine.cancel import Never
@@ -264,22 +265,22 @@ def test_a_caller_who_leaves_does_not_wait_for_another_pull(engine: Engine, tmp_
 
     def stand_still(blob: Any, size: int) -> None:
         begun.set()
-        assert go_on.wait(30)
+        assert go_on.wait(patience())
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(engine.images.pull, f"oci:{tmp_path}/first", stand_still)
-        assert begun.wait(30)
+        assert begun.wait(patience())
         second = pool.submit(engine.images.pull, f"oci:{tmp_path}/second", cancel=leaves)
         try:
             with pytest.raises(TimeoutError):
                 second.result(timeout=0.2)  # it waits
             leaves.left.set()
             with pytest.raises(Cancelled, match=f"unable to pull oci:{tmp_path}/second: the caller left"):
-                second.result(timeout=10)
+                second.result(timeout=patience())
             assert not first.done() and engine.images.list() == []
         finally:
             go_on.set()
-        image = first.result(timeout=30)
+        image = first.result(timeout=patience())
     assert [each.id for each in engine.images.list()] == [image]
     assert contents(engine, engine.images.pull(f"oci:{tmp_path}/second")) == {**base, "two": b"2"}
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from patience import patience
 from scripts import COMMANDS, LANGUAGE
 
 from podlink.engine.runtime.emulator.userland.table import CALLED, HOMES, PROGRAMS
@@ -54,7 +55,7 @@ with Engine.emulated() as engine:
 
 def test_who_may_give_no_file_away_remembers_whose_it_is() -> None:
     without = ["setpriv", "--bounding-set=-chown", "--inh-caps=-chown"] if os.geteuid() == 0 else []
-    told = subprocess.run([*without, sys.executable, "-c", OWNERS], capture_output=True, text=True, timeout=60)
+    told = subprocess.run([*without, sys.executable, "-c", OWNERS], capture_output=True, text=True, timeout=patience())
     assert told.stdout.split() == ["0:0", "5:6", "0:7", "0:7"], told.stderr
 
 

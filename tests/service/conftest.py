@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 
 import own_cgroups
 import pytest
+from patience import patience
 
 import podlink
 from podlink.api.varlink.client import Client
@@ -60,7 +62,7 @@ class Service:
     def end(self, number: int = signal.SIGTERM) -> int:
         assert self.process
         self.process.send_signal(number)
-        code = self.process.wait(30)
+        code = self.process.wait(patience())
         assert self.process.stdout
         self.process.stdout.close()
         self.process = None
@@ -75,6 +77,22 @@ class Service:
 
     def create(self, *command: str, **fields: Any) -> str:
         return str(self.call("CreateContainer", create={"image": "small", "command": list(command), **fields})["container"])
+
+    def threads(self) -> int:
+        assert self.process
+        return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
+
+    def rests(self) -> bool:
+        """Whether no thread of it wakes up in a second."""
+        before = self._awakenings()
+        time.sleep(1)
+        return self._awakenings() == before
+
+    def _awakenings(self) -> dict[str, str]:
+        """By thread, how often it gave the processor up by itself: proc_pid_status(5)."""
+        assert self.process
+        threads = Path(f"/proc/{self.process.pid}/task").iterdir()
+        return {each.name: (each / "status").read_text().partition("voluntary_ctxt_switches:")[2].split()[0] for each in threads}
 
     def log(self) -> str:
         return (self.folder / "service.log").read_text()

@@ -2,13 +2,13 @@
 
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from patience import patience
+from patience import patience, until
 
 pytestmark = pytest.mark.needs("root", "runc", "overlay")
 
@@ -49,12 +49,9 @@ def test_a_signal_before_it_listens_ends_the_service_as_cleanly_as_later(real_se
         process = subprocess.Popen(
             service.command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/", env=service.environment()
         )
-        deadline = time.monotonic() + patience(30)
-        while not has_come(process.pid):
-            assert process.poll() is None and time.monotonic() < deadline, moment
-            time.sleep(0.001)  # no longer than a moment lasts
+        until(partial(has_come, process.pid), moment, pause=0.001)  # no longer than a moment lasts
         process.send_signal(number)
-        said, complaints = process.communicate(timeout=patience(30))
+        said, complaints = process.communicate(timeout=patience())
         assert (process.returncode, complaints) == (0, ""), moment
         assert said in ("", f"listening on {service.address}\n") and not (service.folder / "podlink.sock").exists(), moment
     service.start()

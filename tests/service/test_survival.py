@@ -2,12 +2,11 @@
 
 import signal
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from patience import patience
+from patience import patience, until
 
 pytestmark = pytest.mark.needs("root", "runc", "overlay")
 
@@ -32,24 +31,25 @@ def test_a_running_container_lives_on_and_is_found_again(real_service: Any, numb
     assert Path(f"/proc/{pid}").exists()
     service.start()
     assert (status(service, "web"), pid_of(service, "web")) == ("running", pid)
-    service.call("StopContainer", name="web", timeout=10)
+    service.call("StopContainer", name="web", timeout=300)
     assert service.call("WaitContainer", name="web") == {"exitcode": 5}
     assert service.call("GetContainerLogs", name="web") == {"container": ["ready\n"]}
 
 
-def test_what_ends_while_no_service_runs_is_cleaned_up_all_the_same(real_service: Any) -> None:
+def test_what_ends_while_no_service_runs_is_cleaned_up_all_the_same(real_service: Any, tmp_path: Path) -> None:
     service = real_service
-    service.create("/bin/sh", "-c", "sleep 1; echo late; exit 3", name="web")
-    service.create("/bin/sh", "-c", "sleep 1", name="gone", rm=True)
-    for name in ("web", "gone"):
+    (tmp_path / "gate").mkdir()
+    behind_the_gate = "while [ ! -e /gate/open ]; do sleep 0.1; done"
+    for name, script, is_removed in (("web", "echo late; exit 3", False), ("gone", "true", True)):
+        command = ("/bin/sh", "-c", f"{behind_the_gate}; {script}")
+        service.create(*command, name=name, rm=is_removed, volumes=[f"{tmp_path}/gate:/gate"])
         service.call("StartContainer", name=name)
     folder = service.folder.resolve()
     assert f"{folder}/" in Path("/proc/self/mountinfo").read_text()
     service.end(signal.SIGKILL)
-    deadline = time.monotonic() + patience(30)
-    while f"{folder}/" in Path("/proc/self/mountinfo").read_text() or len(list((folder / "root" / "containers").iterdir())) > 1:
-        assert time.monotonic() < deadline, Path("/proc/self/mountinfo").read_text()
-        time.sleep(0.1)
+    (tmp_path / "gate" / "open").touch()
+    until(lambda: f"{folder}/" not in Path("/proc/self/mountinfo").read_text(), Path("/proc/self/mountinfo").read_text)
+    until(lambda: len(list((folder / "root" / "containers").iterdir())) == 1)
     service.start()
     (left,) = service.call("ListContainers")["containers"]
     assert (left["names"], left["status"]) == ("web", "exited")
@@ -84,8 +84,8 @@ def test_a_second_engine_may_open_the_same_root(real_service: Any) -> None:
         service.call("PauseContainer", name="web")
         assert container.summary().container.status == "paused"
         container.unpause()
-        container.stop(10)
-        waiting.join(20)
+        container.stop(300)
+        waiting.join(patience())
         assert codes == [{"exitcode": 5}] and status(service, "web") == "exited"
         other = engine.containers.create(image="small", command=["true"], name="other")
     assert status(service, "other") == "configured"
@@ -100,7 +100,7 @@ def test_a_broken_state_is_said_and_left_as_it_is(real_service: Any) -> None:
     state = service.folder / "root" / "podlink.db"
     whole = state.read_bytes()
     state.write_bytes(b"this is no database" * 100)
-    refused = subprocess.run(service.command(), capture_output=True, text=True, timeout=patience(60), cwd="/")
+    refused = subprocess.run(service.command(), capture_output=True, text=True, timeout=patience(), cwd="/")
     assert refused.returncode == 1 and str(state) in refused.stderr and "Traceback" not in refused.stderr
     assert state.read_bytes().startswith(b"this is no database")
     state.write_bytes(whole)
@@ -114,7 +114,7 @@ def test_idle_exit_leaves_containers_running(real_service: Any) -> None:
     service.end()
     service.options = ("--timeout", "300")
     service.start()
-    assert service.process.wait(20) == 0
+    assert service.process.wait(patience()) == 0
     service.process.stdout.close()
     assert Path(f"/proc/{pid}").exists()
     service.options, service.process = (), None

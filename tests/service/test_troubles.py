@@ -1,15 +1,13 @@
 """What users of other engines met: locks that never came free, calls that hung, clients that left. On runc, by the socket."""
 
 import json
-import os
 import socket
 import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from patience import patience
+from patience import patience, until
 
 from podlink.api.varlink.client import VarlinkError
 
@@ -35,7 +33,7 @@ def test_a_list_in_a_loop_beside_creations_and_removals(real_service: Any) -> No
             service.call("RemoveContainer", name=service.create("true"), force=False)
     finally:
         done.set()
-        watching.join(30)
+        watching.join(patience())
     assert not watching.is_alive() and len(counts) > 25 and set(counts) <= {0, 1}
 
 
@@ -51,18 +49,17 @@ def test_eight_that_exit_at_once_and_are_started_again_by_many(real_service: Any
             assert service.call("WaitContainer", name=name) == {"exitcode": 3}
         return 3
 
-    began = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(again, names)) == [3] * 8
-    assert time.monotonic() - began < 60
 
 
 def test_clients_that_leave_in_the_middle_hold_nothing_up(real_service: Any) -> None:
     service = real_service
     service.create(*LOOP, name="web")
     service.call("StartContainer", name="web")
+    before = service.threads()
     leavers = []
-    for _ in range(10):
+    for _ in range(20):
         for message in (
             {"method": f"{PODMAN}.GetContainerLogs", "parameters": {"name": "web"}, "more": True},
             {"method": f"{PODMAN}.WaitContainer", "parameters": {"name": "web"}},
@@ -71,14 +68,12 @@ def test_clients_that_leave_in_the_middle_hold_nothing_up(real_service: Any) -> 
             leaver.connect(service.address.removeprefix("unix:"))
             leaver.sendall(json.dumps(message).encode() + b"\0")
             leavers.append(leaver)
-    time.sleep(0.5)
-    threads = len(os.listdir(f"/proc/{service.process.pid}/task"))  # noqa: PTH208 (names only)
+    for follower in leavers[::2]:
+        assert follower.recv(1), "what is there comes at once, and it waits for what comes later"
+    assert service.threads() >= before + 20
     for client in leavers:
         client.close()
-    deadline = time.monotonic() + patience(20)
-    while len(os.listdir(f"/proc/{service.process.pid}/task")) > threads - 8:  # noqa: PTH208 (ten of them followed)
-        assert time.monotonic() < deadline, "calls of clients that left are still under way"
-        time.sleep(0.05)
+    until(lambda: service.threads() < before + 10, "calls of clients that left are still under way")
     assert service.call("Ping") == {"ping": {"message": "OK"}}
 
 
@@ -86,25 +81,34 @@ def test_following_what_is_stopped_created_or_removed_ends(real_service: Any) ->
     service = real_service
     service.create(*LOOP, name="web")
 
-    def follow() -> list[str]:
+    def follow(begun: threading.Event | None = None) -> list[str]:
+        lines: list[str] = []
         with service.client() as client:
-            replies = list(client.stream(f"{PODMAN}.GetContainerLogs", name="web"))
-        return [line for reply in replies for line in reply["container"]]
+            for reply in client.stream(f"{PODMAN}.GetContainerLogs", name="web"):
+                lines += reply["container"]
+                if begun:
+                    begun.set()
+        return lines
+
+    def followed(pool: ThreadPoolExecutor) -> "list[Future[list[str]]]":
+        """Four who follow, once each has got something."""
+        each_began = [threading.Event() for _ in range(4)]
+        following = [pool.submit(follow, begun) for begun in each_began]
+        assert all(begun.wait(patience()) for begun in each_began)
+        return following
 
     assert follow() == []
     service.call("StartContainer", name="web")
     with ThreadPoolExecutor(4) as pool:
-        following = [pool.submit(follow) for _ in range(4)]
-        time.sleep(0.3)
-        service.call("StopContainer", name="web", timeout=5)
-        assert [each.result(timeout=patience(20)) for each in following] == [["ready\n"]] * 4
+        following = followed(pool)
+        service.call("StopContainer", name="web", timeout=300)
+        assert [each.result(timeout=patience()) for each in following] == [["ready\n"]] * 4
         assert follow() == ["ready\n"]
         service.call("StartContainer", name="web")
-        following = [pool.submit(follow) for _ in range(4)]
-        time.sleep(0.3)
+        following = followed(pool)
         service.call("RemoveContainer", name="web", force=True)
         for each in following:
-            each.result(timeout=patience(20))
+            each.result(timeout=patience())
     with pytest.raises(VarlinkError, match="ContainerNotFound"):
         follow()
 
@@ -116,16 +120,7 @@ def test_an_idle_follower_costs_no_time(real_service: Any) -> None:
     with service.client() as client:
         stream = client.stream(f"{PODMAN}.GetContainerLogs", name="web")
         next(stream)
-        before = cpu_ticks(service.process.pid)
-        time.sleep(2)
-        assert cpu_ticks(service.process.pid) - before < 0.2 * os.sysconf("SC_CLK_TCK")
-
-
-def cpu_ticks(pid: int) -> int:
-    from pathlib import Path
-
-    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(words[11]) + int(words[12])
+        until(service.rests, "it wakes up though nothing happens")
 
 
 def test_a_hundred_started_at_once_are_all_there(real_service: Any) -> None:

@@ -1,20 +1,18 @@
 """Those who wait at the service: a thousand at once, those who leave, and what they are told when it ends. And long logs."""
 
 import json
-import os
 import resource
 import signal
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from patience import patience
+from patience import patience, until
 
 from podlink.api.varlink.client import Client, VarlinkError
 
@@ -26,10 +24,14 @@ real_host = pytest.mark.needs("root", "runc", "overlay")
 def ask(service: Any, method: str, **more: Any) -> socket.socket:
     """A connection with a call on it, whose answer is still to come."""
     link = socket.socket(socket.AF_UNIX)
-    link.settimeout(60)
+    link.settimeout(patience())
     link.connect(service.address.removeprefix("unix:"))
-    link.sendall(json.dumps({"method": f"{PODMAN}.{method}", **more}).encode() + b"\0")
+    link.sendall(call(method, **more))
     return link
+
+
+def call(method: str, **more: Any) -> bytes:
+    return json.dumps({"method": f"{PODMAN}.{method}", **more}).encode() + b"\0"
 
 
 def answer(link: socket.socket) -> dict[str, Any]:
@@ -40,10 +42,6 @@ def answer(link: socket.socket) -> dict[str, Any]:
         got += chunk
     message: dict[str, Any] = json.loads(got[:-1])
     return message
-
-
-def threads(service: Any) -> int:
-    return len(list(Path(f"/proc/{service.process.pid}/task").iterdir()))
 
 
 def memory(pid: int, what: str = "VmRSS") -> int:
@@ -71,18 +69,12 @@ def test_a_thousand_wait_without_a_thread_each(service: Any, many_descriptors: N
     service.call("StartContainer", name="web")
     with ExitStack() as stack, service.client() as client:
         client.call(f"{PODMAN}.Ping")
-        before = threads(service)
+        before = service.threads()
         waiting = [stack.enter_context(ask(service, "WaitContainer", parameters={"name": "web"})) for _ in range(1000)]
-        deadline = time.monotonic() + patience(60)
-        while threads(service) > before + 20:  # until each has been read, and is parked
-            assert time.monotonic() < deadline, f"{threads(service)} threads for a thousand who wait"
-            client.call(f"{PODMAN}.Ping")
-        began = time.monotonic()
-        client.call(f"{PODMAN}.Ping")
-        assert time.monotonic() - began < 1, "nobody else is held up"
+        until(lambda: service.threads() <= before + 20, service.threads)  # each has been read, and is parked
+        client.call(f"{PODMAN}.Ping")  # nobody else is held up
         client.call(f"{PODMAN}.KillContainer", name="web", signal=9)
         assert [answer(link) for link in waiting] == [{"parameters": {"exitcode": 137}}] * 1000
-        assert time.monotonic() - began < 10
         waiting[0].sendall(json.dumps({"method": f"{PODMAN}.Ping"}).encode() + b"\0")
         assert answer(waiting[0]) == {"parameters": {"ping": {"message": "OK"}}}, "the connection goes on"
 
@@ -113,8 +105,7 @@ def test_who_waits_is_told_when_the_service_ends(service: Any, method: str, more
             assert answer(link)["parameters"] == {"container": ["ready\n"]}
         else:
             service.call("Ping")
-        began = time.monotonic()
-        assert service.end() == 0 and time.monotonic() - began < 5
+        assert service.end() == 0
         assert answer(link) == {
             "error": f"{PODMAN}.ErrorOccurred",
             "parameters": {
@@ -124,6 +115,20 @@ def test_who_waits_is_told_when_the_service_ends(service: Any, method: str, more
         assert link.recv(1) == b""
 
 
+def connected(service: Any) -> tuple[socket.socket, float]:
+    """Start the service with an idle time: a connection to it, and that time, which is longer where nobody was there in time."""
+    for seconds in (0.3, 3, 30):
+        service.options = ("--timeout", str(int(1000 * seconds)))
+        service.start()
+        with suppress(OSError, AssertionError):
+            link = ask(service, "Ping")
+            answer(link)
+            return link, seconds
+        service.process.wait(patience())
+        service.process.stdout.close()
+    raise AssertionError("nobody is there in time")
+
+
 @real_host
 @pytest.mark.parametrize(("method", "more"), [("WaitContainer", False), ("GetContainerLogs", True)])
 def test_a_client_that_left_does_not_keep_the_service_from_its_idle_exit(real_service: Any, method: str, more: bool) -> None:
@@ -131,13 +136,12 @@ def test_a_client_that_left_does_not_keep_the_service_from_its_idle_exit(real_se
     service.create(*LOOP, name="web")
     service.call("StartContainer", name="web")
     service.end()
-    service.options = ("--timeout", "300")
-    service.start()
-    leaver = ask(service, method, parameters={"name": "web"}, more=more)
+    leaver, seconds = connected(service)
+    leaver.sendall(call(method, parameters={"name": "web"}, more=more))
     with pytest.raises(subprocess.TimeoutExpired):  # it serves while somebody waits
-        service.process.wait(0.9)
+        service.process.wait(3 * seconds)
     leaver.close()
-    assert service.process.wait(20) == 0
+    assert service.process.wait(patience()) == 0
     service.process.stdout.close()
     service.options, service.process = (), None
     service.start()
@@ -200,14 +204,8 @@ def test_followers_of_what_does_not_run_end_and_cost_nothing(real_service: Any) 
         assert next(replies_of_quiet) == {"container": ["once\n"]}
         gone = threading.Thread(target=lambda: list(replies_of_quiet))
         gone.start()
-        before = cpu_seconds(service.process.pid)
-        gone.join(1)
-        assert gone.is_alive() and cpu_seconds(service.process.pid) - before < 0.1
+        until(service.rests, "it wakes up though nothing happens")
+        assert gone.is_alive()
         service.call("RemoveContainer", name="quiet", force=True)
-        gone.join(20)
+        gone.join(patience())
         assert not gone.is_alive()
-
-
-def cpu_seconds(pid: int) -> float:
-    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")

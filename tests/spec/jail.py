@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import own_cgroups
+from patience import patience
 
 from podlink.engine.linux import cgroups
 from podlink.engine.oci.spec.build import build
@@ -49,7 +50,7 @@ class Jail:
         bundle.mkdir()
         (bundle / "config.json").write_text(json.dumps(build(config, placement, self.host)))
         command = ["runc", "--root", str(self.folder / "runc"), "run", "--bundle", str(bundle), name]
-        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience())
 
 
 @contextmanager

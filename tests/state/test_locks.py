@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import state_workers
 from other_processes import Start
+from patience import patience
 
 from podlink.engine.cancel import Never
 from podlink.engine.errors import Cancelled, EngineUnavailable, StorageFailed
@@ -117,7 +118,7 @@ def test_who_leaves_waits_no_longer_for_another_thread(locks: Locks) -> None:
     with locks.hold("web"):
         thread = threading.Thread(target=wait)
         thread.start()
-        thread.join(10)
+        thread.join(patience())
         assert not thread.is_alive() and "the caller left" in str(got[0])
         assert not in_thread(locks, "web"), "who left took the lock along"
     assert in_thread(locks, "web") and locks._turns == {}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from patience import patience
 
 from podlink.engine.cancel import NEVER
 from podlink.engine.runtime.base import Wakeup
@@ -163,13 +164,13 @@ def test_a_follower_gets_lines_as_they_come_and_a_partial_one_at_the_end(tmp_pat
         follower.got.clear()
         writer.write("stdout", AT, text)
         follower.wakeup.notify()
-        assert follower.got.wait(5)
+        assert follower.got.wait(patience())
     writer.write("stdout", AT, b"prompt> ")
     follower.wakeup.notify()
     assert follower.seen == [b"one\n", b"two\n"]
     follower.over.set()
     follower.wakeup.notify()
-    follower.join(5)
+    follower.join(patience())
     writer.close()
     assert follower.seen == [b"one\n", b"two\n", b"prompt> "]
 
@@ -206,7 +207,7 @@ def test_a_follower_who_leaves_is_let_go(tmp_path: Path) -> None:
         follower.join(0.001)
     leaving.left = True
     leaving.wakes[0]()
-    follower.join(5)
+    follower.join(patience())
     assert not follower.is_alive() and leaving.wakes == []
 
 

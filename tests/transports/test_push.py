@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import patience
 
 from podlink import Engine
 from podlink.api.podman.images import HANDLERS
@@ -33,7 +34,7 @@ def image(engine: Engine, busybox_tar: Path) -> str:
 
 
 def skopeo(*arguments: str) -> str:
-    done = subprocess.run(["skopeo", "--insecure-policy", *arguments], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["skopeo", "--insecure-policy", *arguments], capture_output=True, text=True, timeout=patience())
     assert done.returncode == 0, done.stderr
     return done.stdout
 

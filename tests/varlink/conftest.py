@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import patience
 
 from podlink.api.varlink.check import Struct
 from podlink.api.varlink.idl import parse
@@ -44,7 +45,7 @@ class Stage:
     def wait(self, call: Call, args: Struct) -> dict[str, Any]:
         call.cancelled.on_set(self.left.set)
         self.waiting.set()
-        self.left.wait(20)
+        self.left.wait(patience())
         return {"exitcode": 0}
 
     def logs(self, call: Call, args: Struct) -> dict[str, Any] | Generator[dict[str, Any], None, dict[str, Any]]:
@@ -85,5 +86,5 @@ def address(stage: Stage, tmp_path: Path) -> Iterator[str]:
         yield str(path)
         stage.left.set()
         server.close()
-        thread.join(20)
+        thread.join(patience())
         assert not thread.is_alive()
