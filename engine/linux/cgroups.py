@@ -107,8 +107,12 @@ def processes(cgroup: str, root: Path = ROOT) -> list[int]:
 
     Every hierarchy is asked: a privileged container may move its own processes about in one and not in another.
     """
+    return _members(paths(cgroup, root))
+
+
+def _members(places: Mapping[str, Path]) -> list[int]:
     found: set[int] = set()
-    for path in _distinct(paths(cgroup, root)):
+    for path in _distinct(places):
         for folder, _, _ in os.walk(path):
             found.update(int(word) for word in (read(Path(folder) / "cgroup.procs") or "").split())
     return sorted(found - {0})  # 0: a process of another PID namespace
@@ -173,12 +177,15 @@ def frozen(cgroup: str, root: Path = ROOT) -> bool:
 
 def kill_all(cgroup: str, root: Path = ROOT) -> None:
     """SIGKILL to every process in the cgroup and below it; back when it is empty. Frozen ones die too."""
-    if os.getpid() in processes(cgroup, root):
+    places = paths(cgroup, root)
+    if not (found := _members(places)):
+        return
+    if os.getpid() in found:
         raise ValueError(f"{cgroup} holds this process itself: it will not be killed")
-    control = paths(cgroup, root).get(UNIFIED, root) / "cgroup.kill"
+    control = places.get(UNIFIED, root) / "cgroup.kill"
     if version(root) == 2 and control.exists():
         _write(control, "1")
-    _until(lambda: not _kill_once(cgroup, root), f"the processes of {cgroup} to end")
+    _until(lambda: not _kill_once(places), f"the processes of {cgroup} to end")
 
 
 def remove(cgroup: str, root: Path = ROOT) -> None:
@@ -237,18 +244,18 @@ def _until(done: Callable[[], bool], what: str) -> None:
         pause = min(pause * 2, 0.05)
 
 
-def _kill_once(cgroup: str, root: Path) -> list[int]:
+def _kill_once(places: Mapping[str, Path]) -> list[int]:
     """Signal every process that is there now; the answer is who they were. More may have been forked meanwhile: call again.
 
     On version 1 they are asked to freeze first, so that few fork between the look and the signal; and a signal to a frozen
     process stays pending, so the thaw comes last.
     """
-    if not (found := processes(cgroup, root)):
+    if not (found := _members(places)):
         return found
-    freezer = paths(cgroup, root).get("freezer")
+    freezer = places.get("freezer")
     if freezer:
         _ask(freezer / "freezer.state", "FROZEN")
-        found = processes(cgroup, root)
+        found = _members(places)
     for pid in found:
         with suppress(ProcessLookupError):
             trace.ran("kill", "-KILL", pid)

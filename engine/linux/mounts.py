@@ -52,6 +52,8 @@ def _text(field: bytes) -> str:
 
 def mounted_at(path: Path) -> Mounted | None:
     """The topmost mount whose place is exactly this one."""
+    if not is_mounted(path):
+        return None
     place = path.parent.resolve() / path.name  # never the last component: an unreachable mount would block
     written = SPECIAL.sub(lambda found: b"\\%03o" % ord(found[0]), bytes(place))
     lines = [line for line in MOUNTINFO.read_bytes().split(b"\n") if b" " + written + b" " in line]  # of many, few are read
@@ -68,8 +70,24 @@ def mounted_below(path: Path) -> list[Path]:
 
 
 def is_mounted(path: Path) -> bool:
-    """Whether something is mounted exactly here."""
-    return mounted_at(path) is not None
+    """Whether something is mounted exactly here: the step from the parent to here leads into another mount.
+
+    The list of all mounts is not read for that: it grows with each container that runs.
+    """
+    try:
+        return _mount_of(path, os.O_NOFOLLOW) != _mount_of(path.parent)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _mount_of(path: Path, flags: int = 0) -> bytes:
+    """The ID of the mount that holds the path: `mnt_id` of proc_pid_fdinfo(5)."""
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC | flags)
+    try:
+        lines = Path(f"/proc/self/fdinfo/{descriptor}").read_bytes().splitlines()
+    finally:
+        os.close(descriptor)
+    return next(line for line in lines if line.startswith(b"mnt_id:"))
 
 
 def escaped(path: Path) -> str:
