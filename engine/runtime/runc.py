@@ -4,7 +4,7 @@
     create      the same with `runc create`: init waits for `start`, and whoever attaches first misses nothing
     signal      pidfd_send_signal(2): as `runc kill`, less the start of a process
     pause       the cgroup's freezer, which is also what `runc pause` writes and `runc state` reads
-    delete      `runc delete`, and whatever a crash kept runc from deleting
+    delete      kill what is left, remove runc's folder and the cgroup: as `runc delete`, where no hook is to run after it
     processes   /proc, for the PIDs in the container's cgroup
 
 *Running* means that init, as the monitor wrote it down (`process.json`), is alive: same PID, start time and boot, no
@@ -229,17 +229,10 @@ class RuncRuntime:
         with _refusals(f"container {container[:12]}"):
             cgroups.kill_all(cgroup)
             if (state := self._runroot / "runc" / container).exists():
-                self._delete_state(container, state)
+                trace.ran(*self._runc, "delete", "--force", container)
+                shutil.rmtree(state, ignore_errors=True)
             cgroups.remove(cgroup)
         self._bundles.remove(container)
-
-    def _delete_state(self, container: str, state: Path) -> None:
-        """`runc delete`; of a start that was cut short, the state may be in no state to be read, and then it is only files."""
-        argv = [*self._runc, "delete", "--force", container]
-        trace.ran(*argv)
-        done = subprocess.run(argv, env=ENVIRONMENT, cwd="/", stdin=subprocess.DEVNULL, capture_output=True)
-        if done.returncode != 0 or state.exists():
-            shutil.rmtree(state, ignore_errors=True)
 
     # A run while it lasts
 
