@@ -125,8 +125,9 @@ def memory(what: str, pids: list[int]) -> list[str]:
     return [what, *(f"{kibibytes / 1024:.1f}" for kibibytes in sums.values())]
 
 
-def children(pid: int) -> list[int]:
-    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
+def descendants(pid: int) -> list[int]:
+    children = [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
+    return [each for child in children for each in (child, *descendants(child))]
 
 
 def row(name: str, verb: list[Milliseconds], floor: list[Milliseconds]) -> list[str]:
@@ -159,7 +160,7 @@ def main() -> int:
     with serving(choice) as service, Client.connect(service.address) as client:
         bench = Bench(service, client, image.write(service.folder / "busybox.tar"))
         bench.pings()
-        at_rest = memory("service at rest, its spawner included", [service.process.pid, *children(service.process.pid)])
+        at_rest = memory("service at rest, with spawner and spare", [service.process.pid, *descendants(service.process.pid)])
         bench.call("ImportImage", source=str(bench.tar), reference="bench")
         bench.rows()
         specification, monitor = bench.first()

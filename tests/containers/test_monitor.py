@@ -86,6 +86,31 @@ def test_a_spawner_that_is_killed_is_replaced(real: Any) -> None:
         assert container.wait() == 7
 
 
+def test_a_spare_monitor_that_is_killed_is_replaced_and_one_that_waits_ends_with_the_engine(real: Any) -> None:
+    first = real.run(*LOOP)
+    monitors = {started(real, first)["monitor"]}
+    spares: set[int] = set()
+    until(lambda: spares.update(waiting(real.config.runroot, monitors)) or spares)
+    for pid in spares:
+        os.kill(pid, signal.SIGKILL)
+    second = real.run(*LOOP)
+    monitors.add(started(real, second)["monitor"])
+    assert len(monitors - spares) == 2
+    real.engine.close()
+    until(lambda: set(spawner_of(0, real.config.runroot)) == monitors)
+    real.engine = real.open()
+    for container in (first, second):
+        again = real.engine.containers.get(container.id)
+        again.stop(5)
+        assert again.wait() == 7
+
+
+def waiting(runroot: Path, monitors: set[int]) -> set[int]:
+    """The processes that have a session of their own, as the spawner has, and are nobody's monitor yet."""
+    others = {pid for pid in spawner_of(0, runroot) if os.getsid(pid) == pid} - monitors
+    return {pid for pid in others if int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) in others}
+
+
 def test_a_flood_of_output_is_all_there(real: Any) -> None:
     container = real.run("/bin/sh", "-c", "seq 1 300000; seq 1 100000 >&2")
     followed = [line for batch in container.follow() for line in batch]

@@ -1,12 +1,14 @@
 """The monitor: one small process beside each running container. It is the parent of the container's init, moves its output
 into the log, writes down how it ended, and sees to it that somebody cleans up.
 
-    engine ──socket──▶ spawner ──fork──▶ ─fork──▶ monitor ──posix_spawn──▶ runc run -d ──▶ init
-      ▲                   │ ends with        │       ▲  ▲   (leaves when init runs)          │
-      │                   ▼ the engine       ▼ ends  │  └──── stdout, stderr ───────────────┤
-      └───────── process, or why not ────────────────┘  └──── its exit status (subreaper) ──┘
+    engine ──socket──▶ spawner ──fork──▶ monitor ──posix_spawn──▶ runc run -d ──▶ init
+     │  ▲                 │ ends with     ▲ │ ▲ ▲   (leaves when init runs)          │
+     │  │                 ▼ the engine    │ │ │ └──── stdout, stderr ───────────────┤
+     │  └──────── process, or why not ────┼─┘ └────── its exit status (subreaper) ──┘
+     └────── run directory, its lock ─────┘
 
-    spawner.py     waits to be asked for monitors, and forks them: 1 ms each, where a new interpreter takes 15
+    spawner.py     waits to be asked for monitors, and forks them: 1 ms each, where a new interpreter takes 15. The engine
+                   asks for each before it needs it, so that one waits
     life.py        a monitor's life from its first line to its last
     start.py       runc, until it has left
     pump.py        pipes to log

@@ -20,20 +20,32 @@ PARTING = 1.0
 """Seconds for those who are attached to read the last words, once the exit is written down."""
 AT_ONCE = 200
 """Descriptors that one message carries; the kernel's limit is 253 (SCM_MAX_FD, unix(7))."""
+LARGEST = 4096
+"""Bytes of a path: PATH_MAX."""
 
 
-def live(bundle: Path, lock: int, reply: socket.socket) -> None:
-    """Start the container, say so, watch over it until it ends. lock: `monitor.lock`, held by its descriptor."""
+def live(engine: socket.socket) -> None:
+    """Wait for the run directory of a container; start it, say so, watch over it until it ends.
+
+    engine: at its other end the engine sends the path, with `monitor.lock`, held by its descriptor, and gets one answer. runc
+    inherits both: should the monitor be killed meanwhile, neither is free before runc has left.
+    """
+    process.become_subreaper()
+    children = Children()
+    path, descriptors, _, _ = socket.recv_fds(engine, LARGEST, 1)
+    if not path:
+        return  # the engine has closed, and nothing was begun
     for number in DEAF:
         signal.signal(number, signal.SIG_IGN)
-    held = _received(reply)
+    bundle, lock = Path(os.fsdecode(path)), descriptors[0]
+    held = _received(engine)
     try:
-        orders, pump, children, started = _begin(bundle)
+        orders, pump, started = _begin(bundle, children)
     except Exception as failure:  # of whatever kind: the engine must hear of it
         os.close(lock)  # before the answer: whoever reads that undoes the start
-        _answer(reply, error=str(failure))
+        _answer(engine, error=str(failure))
         return
-    _answer(reply, pid=started.pid, start=started.start, boot=started.boot)
+    _answer(engine, pid=started.pid, start=started.start, boot=started.boot)
     code = _watch_over(started.pid, pump, children)
     at = time.time_ns()
     for descriptor in held:  # before the exit record: whoever sees that may start the container again, with its ports
@@ -48,25 +60,23 @@ def live(bundle: Path, lock: int, reply: socket.socket) -> None:
     finish.see_to_cleanup(bundle, orders)
 
 
-def _received(reply: socket.socket) -> list[int]:
+def _received(engine: socket.socket) -> list[int]:
     """What the engine has us hold, until it says that this was all, or is gone."""
     held: list[int] = []
     while True:
-        word, descriptors, _, _ = socket.recv_fds(reply, 1, AT_ONCE, socket.MSG_CMSG_CLOEXEC)
+        word, descriptors, _, _ = socket.recv_fds(engine, 1, AT_ONCE, socket.MSG_CMSG_CLOEXEC)
         held += descriptors
         if not word:
             return held
 
 
-def _begin(bundle: Path) -> tuple[records.Orders, Pump, Children, records.Started]:
+def _begin(bundle: Path, children: Children) -> tuple[records.Orders, Pump, records.Started]:
     """All that can fail, undone where it does, save what runc left behind: that is the engine's to undo."""
     orders = records.read_orders(bundle)
     if orders is None:
         raise StartFailed(f"{bundle}: the start was given up before its monitor came")
     if orders.pid_file:
         _tell_pid(Path(orders.pid_file))
-    process.become_subreaper()
-    children = Children()
     directory = Path(orders.directory)
     log = _open_log(orders.log, directory)
     (stdout, stdout_end), (stderr, stderr_end) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
@@ -78,7 +88,7 @@ def _begin(bundle: Path) -> tuple[records.Orders, Pump, Children, records.Starte
         raise
     pump.open_log()
     os.utime(directory)  # wakes those who watch the directory: there is somebody to watch now
-    return orders, pump, children, started
+    return orders, pump, started
 
 
 def _open_log(keeping: Keeping, directory: Path) -> Log:
@@ -104,10 +114,10 @@ def _watch_over(init: int, pump: Pump, children: Children) -> int:
     return code
 
 
-def _answer(reply: socket.socket, **values: object) -> None:
+def _answer(engine: socket.socket, **values: object) -> None:
     """Tell the engine, if it is still there: who is found to run by the next one."""
-    with reply:
+    with engine:
         try:
-            reply.sendall(json.dumps(values).encode())
+            engine.sendall(json.dumps(values).encode())
         except OSError as trouble:
             finish.report(trouble)

@@ -1,9 +1,8 @@
 """The spawner: a small process that has imported what a monitor needs, waits to be asked for monitors, and forks them.
 
 It is exec'd by the engine, never forked from it: a process with threads can't be forked safely. Its stdin is a socket
-(SOCK_SEQPACKET); a request is the path of a run directory, with two descriptors: the held `monitor.lock`, and a socket of
-the monitor's own for the answer, so that many may start at once. It ends with the engine, at the end of its stdin, and
-holds nothing that matters: monitors are no children of its own, but of whoever adopts orphans.
+(SOCK_SEQPACKET); a request is a descriptor: the monitor's own socket, at which it is told what to do. It ends with the engine, at
+the end of its stdin, and holds nothing that matters: monitors live on, children of whoever adopts orphans.
 """
 
 import gc
@@ -12,14 +11,10 @@ import resource
 import signal
 import socket
 import sys
-from pathlib import Path
 
 from podlink.engine.linux import cgroups, process
 from podlink.engine.runtime.monitor import finish, life
 from podlink.engine.runtime.monitor.start import RESET
-
-LARGEST = 4096
-"""Bytes of a path: PATH_MAX."""
 
 
 def main() -> None:
@@ -30,10 +25,11 @@ def main() -> None:
         gc.collect()
         gc.freeze()  # a collection in a monitor would write to every page that it shares with the others
         while True:
-            path, descriptors, _, _ = socket.recv_fds(requests, LARGEST, 2)
-            if not path:
+            asked, descriptors, _, _ = socket.recv_fds(requests, 1, 1)
+            if not asked:
                 return
-            _spawn(requests, Path(os.fsdecode(path)), *descriptors)
+            with socket.socket(fileno=descriptors[0]) as orders:
+                _spawn(requests, orders)
 
 
 def _settle_in(cgroup: str) -> None:
@@ -42,30 +38,22 @@ def _settle_in(cgroup: str) -> None:
     os.umask(0o022)  # runc makes mount points under the umask that it finds
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two of a monitor's for each published port
-    for number in RESET - {signal.SIGPIPE}:  # SIGCHLD above all: where it is ignored, nobody gets an exit status
+    for number in RESET - {signal.SIGPIPE}:
         signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel lays monitors to rest: waitpid(2), NOTES
 
 
-def _spawn(requests: socket.socket, bundle: Path, lock: int, reply: int) -> None:
-    """Fork twice: the monitor's parent ends at once, so the monitor is nobody's child here."""
-    child = os.fork()
-    if child == 0:
-        try:
-            if os.fork() == 0:
-                _become_monitor(requests, bundle, lock, reply)
-        except BaseException as trouble:
-            finish.report(trouble)
-        finally:
-            os._exit(0)
-    os.close(lock)
-    os.close(reply)
-    os.waitpid(child, 0)
-
-
-def _become_monitor(requests: socket.socket, bundle: Path, lock: int, reply: int) -> None:
-    os.setsid()
-    requests.detach()
-    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    os.dup2(null, 0)
-    os.close(null)
-    life.live(bundle, lock, socket.socket(fileno=reply))
+def _spawn(requests: socket.socket, orders: socket.socket) -> None:
+    if os.fork():
+        return
+    try:
+        os.setsid()
+        requests.detach()
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        os.dup2(null, 0)
+        os.close(null)
+        life.live(orders)
+    except BaseException as trouble:
+        finish.report(trouble)
+    finally:
+        os._exit(0)
