@@ -25,11 +25,17 @@ def layer(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def write_layout(folder: Path, layers: Sequence[bytes], *, tag: str = "v1", compress: bool = True) -> str:
-    """A layout that holds one image of these layers (plain tars, base first); the answer is the image's ID."""
+def write_layout(
+    folder: Path, layers: Sequence[bytes], *, tag: str = "v1", compress: bool = True, platform: Mapping[str, str] | None = None
+) -> str:
+    """A layout that holds one image of these layers (plain tars, base first); the answer is the image's ID.
+
+    platform: what its configuration says otherwise of `os`, `architecture` and `variant`.
+    """
     config = {
         "architecture": "amd64",
         "os": "linux",
+        **(platform or {}),
         "config": {"Cmd": ["/bin/one"]},
         "rootfs": {"type": "layers", "diff_ids": [digest(each) for each in layers]},
     }

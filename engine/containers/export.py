@@ -1,9 +1,7 @@
 """ExportContainer: a container's root file system as a plain tar."""
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,7 +11,7 @@ from podlink.engine.errors import Cancelled, InvalidRequest, StorageFailed
 from podlink.engine.host import Host
 from podlink.engine.oci.layer.owners import Owners
 from podlink.engine.oci.layer.writer import Writer
-from podlink.engine.storage.durable import sync_directory
+from podlink.engine.storage.delivery import new_file
 
 
 def export(host: Host, name: str, path: str, cancel: Cancel = NEVER) -> str:
@@ -25,7 +23,7 @@ def export(host: Host, name: str, path: str, cancel: Cancel = NEVER) -> str:
     name = host.state.containers.find(name).id
     target = _target(path)
     try:
-        with _draft(target) as file, visible(host, name) as root:
+        with new_file(target) as file, visible(host, name) as root:
             write_tree(root, file, cancelled(cancel, f"the export of container {name}"), host.storage.owners(name))
     except OSError as error:
         raise StorageFailed(f"export of container {name} to {path}: {error.strerror or error}") from error
@@ -83,21 +81,3 @@ def write_tree(root: Path, file: BinaryIO, check: Callable[[], None], owners: Ow
         writer.finish()
     finally:
         writer.close()
-
-
-@contextmanager
-def _draft(target: Path) -> Iterator[BinaryIO]:
-    """A file beside its place, synced and renamed when the block is through: there is never half an archive under the name."""
-    number, draft = tempfile.mkstemp(dir=target.parent, prefix=".podlink-export-")
-    try:
-        with os.fdopen(number, "wb") as file:
-            yield file
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        Path(draft).rename(target)
-        sync_directory(target.parent)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            Path(draft).unlink()
-        raise

@@ -76,8 +76,7 @@ def joined(mode: str) -> str:
 
 def dependencies(config: ContainerConfig) -> list[str]:
     """The IDs of the containers whose namespaces this one shares."""
-    modes = (config.pid_mode, config.ipc_mode, config.uts_mode, config.net_mode, config.userns_mode)
-    return list(dict.fromkeys(which for mode in modes if (which := joined(mode))))
+    return list(dict.fromkeys(which for mode in config.modes() if (which := joined(mode))))
 
 
 def check_sysctls(config: ContainerConfig) -> None:

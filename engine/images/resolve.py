@@ -5,6 +5,7 @@
 What is no image is refused by its name: manifests of Docker's first schema, and the artifacts that registries hold beside images.
 """
 
+import logging
 from dataclasses import dataclass
 
 from podlink.engine.errors import ErrorOccurred, InvalidArchive
@@ -17,6 +18,7 @@ from podlink.engine.oci.image.document import Document
 from podlink.engine.oci.image.manifest import Descriptor, Manifest
 from podlink.engine.oci.image.platforms import Platform
 
+log = logging.getLogger(__name__)
 PIECE = 256 * 1024
 LAYERS = 256
 """How many an image may have: builders stop at 127, a mount of overlayfs at 290, and each takes some of our descriptors."""
@@ -64,6 +66,7 @@ def resolve(source: Source, platform: Platform) -> Resolved:
         raise InvalidArchive(
             f"{source.name}: its configuration speaks of {len(config.diff_ids)} layers, its manifest of {len(manifest.layers)}"
         )
+    _look_at_platform(config, platform, source.name)
     return Resolved(
         id=manifest.config.digest.hex,
         manifest=raw.content,
@@ -98,6 +101,16 @@ def fetch_small(source: Source, descriptor: Descriptor) -> bytes:
             f"{source.name}: blob {descriptor.digest} is to have {descriptor.size} bytes and has others; it is damaged"
         )
     return content
+
+
+def _look_at_platform(config: ImageConfig, platform: Platform, where: str) -> None:
+    """An image of another system is none for us. One for other processors is only told of, as podman does: it may be wanted for
+    another machine, or run by an emulator (binfmt_misc), or its configuration may be wrong. Raises ErrorOccurred."""
+    made_for = "/".join(filter(None, (config.os, config.architecture, config.variant)))
+    if config.os != platforms.OS:
+        raise ErrorOccurred(f"{where}: no image for {platform}; it is for {made_for}")
+    if config.architecture != platform.architecture:
+        log.warning("%s is for %s, and this machine runs %s", where, made_for, platform)
 
 
 def _may_be_image(entry: Document) -> bool:

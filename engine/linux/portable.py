@@ -11,6 +11,7 @@
     extended attributes             listxattr(2) …            none: Python has no such calls
     bytes moved by the kernel       copy_file_range(2)        read and written
     room on the disk                posix_fallocate(3)        zeros, written
+    a file that has no name yet     O_TMPFILE, linkat(2)      none
     a FIFO in an open directory     mkfifoat(3)               by path, where Python has it so (before macOS 13)
     root's rights for a layer       `oci.layer.jail`          none: unpacked as by any user
     mounts                          /proc/self/mountinfo      none of ours
@@ -24,6 +25,7 @@ import os
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import BinaryIO
 
 from podlink.engine.linux import syscalls
@@ -75,6 +77,27 @@ def allocate(descriptor: int, size: int) -> None:
     end = os.fstat(descriptor).st_size
     while end < size:
         end += os.pwrite(descriptor, bytes(size - end), end)
+
+
+def nameless(folder: Path) -> int | None:
+    """A new file without a name, to write: it is gone with whoever opened it. None where the file system has no such files."""
+    if not LINUX:
+        return None
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL):
+            raise
+        return None
+
+
+def give_name(descriptor: int, path: Path) -> None:
+    """A name for a file that has none: linkat(2), AT_SYMLINK_FOLLOW. Raises FileExistsError for a name that is taken."""
+    folder = os.open(path.parent, THROUGH)
+    try:
+        os.link(way_to(descriptor), path.name, dst_dir_fd=folder)  # link(2), without a directory, would not follow
+    finally:
+        os.close(folder)
 
 
 def stamp() -> int:

@@ -13,9 +13,7 @@ then SQLite can only fail it. Python's sqlite3 would begin transactions by itsel
                                                   ├──▶ SQLite's write lock (POSIX locks on the file)
     other processes ──────────────────────────────┘      polled by SQLite, for `patience` seconds at most
 
-Threads queue on a lock of ours first, because SQLite's waiting is sleeping and trying again. In memory there is one
-connection for all threads, and readers take the lock as well: then nobody writes, and they need no transaction. What was just
-written or read there is kept as it is (`kept.py`).
+Threads queue on a lock of ours first, because SQLite's waiting is sleeping and trying again.
 
 On a full disk there is a reserve (`reserve.py`) for what concludes. A transaction needs room at the end of the log, unless that
 begins anew, which takes a checkpoint; and this needs room for the pages by which the file grows. So the log is checkpointed
@@ -39,7 +37,6 @@ from sqlalchemy.pool import QueuePool
 
 from podlink.engine.errors import EngineError, EngineUnavailable, StorageFailed, StorageFull
 from podlink.engine.linux import portable
-from podlink.engine.state.kept import Kept, Waiting
 from podlink.engine.state.owner import require_owner
 from podlink.engine.state.reserve import PIECE, Reserve
 
@@ -58,35 +55,27 @@ _creating = threading.Lock()
 
 
 class Database:
-    """Transactions on one SQLite file, or on one in memory. Safe to use from any thread; not across a fork."""
+    """Transactions on one SQLite file. Safe to use from any thread; not across a fork."""
 
-    def __init__(self, path: Path | None, patience: float = PATIENCE, begin: bytes = b"") -> None:
-        """path: of the file; None is in memory, where `begin` is what `contents` of another one answered, or nothing."""
-        self.place = str(path) if path else "the state in memory"
+    def __init__(self, path: Path, patience: float = PATIENCE) -> None:
+        self.place = str(path)
         self._path = path
         self._patience = patience
         self._closed = False
         self._process = os.getpid()
         self._turn = threading.Lock()
-        self._only: sqlite3.Connection | None = None
-        self._waiting: Waiting = []
         # No limit above the pool's size: a thread that waits for a connection while it holds a lock would be a deadlock.
         self._pool = QueuePool(cast(Any, self._connect), pool_size=8, max_overflow=-1)
-        if path:
-            create_file(path)
-        else:
-            self._only = self._connect()
-            if begin:
-                self._only.deserialize(begin)
+        create_file(path)
         self.is_full = False
         """Whether its disk is to be taken for full."""
         self._owns_log = False
-        self._reserve = Reserve(path and path.parent / "reserve")
+        self._reserve = Reserve(path.parent / "reserve")
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """A snapshot. Raises StorageFailed, or EngineUnavailable for a broken file."""
         require_owner(self._process)
-        return self._pooled("BEGIN") if self._path else self._alone()
+        return self._pooled("BEGIN")
 
     def writing(self) -> AbstractContextManager[sqlite3.Connection]:
         """A change: on disk when the block ends, undone when it raises. Not to be nested.
@@ -94,16 +83,7 @@ class Database:
         Raises StorageFailed when another process writes for too long or the disk is full, EngineUnavailable for a broken file.
         """
         require_owner(self._process)
-        return self._in_turn() if self._path else self._alone("BEGIN IMMEDIATE")
-
-    def keeping(self) -> Kept[Any]:
-        """What is kept of one kind of rows; nothing where the state is a file, which others may change at any time."""
-        return Kept(None if self._path else self._waiting)
-
-    def contents(self) -> bytes:
-        """All of a database in memory."""
-        with self._alone() as connection:
-            return connection.serialize()
+        return self._in_turn()
 
     @contextmanager
     def growing(self) -> Iterator[sqlite3.Connection]:
@@ -144,7 +124,7 @@ class Database:
         if not self._allocate_log():
             self._reserve.give_up()
             self._allocate_log()
-        if self._path and os.statvfs(self._path).f_frsize < PAGE:
+        if os.statvfs(self._path).f_frsize < PAGE:
             _allocate_index(self._path)
         self._reserve.fill()
 
@@ -167,9 +147,6 @@ class Database:
     def close(self) -> None:
         """Close the connections; what is asked afterwards is EngineUnavailable."""
         self._closed = True
-        if self._only is not None:
-            self._only.close()
-            self._only = None
         self._pool.dispose()
         if self._owns_log:
             self._reserve.fill()
@@ -192,9 +169,8 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         if self._closed:
             raise EngineUnavailable(f"{self.place}: closed; open the engine again")
-        target = self._path or ":memory:"
         # The pool hands a connection to any thread, to one at a time; sqlite3's check for its maker would be in the way.
-        connection = sqlite3.connect(target, timeout=self._patience, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self._path, timeout=self._patience, isolation_level=None, check_same_thread=False)
         try:
             for pragma in (
                 "foreign_keys = ON",
@@ -240,34 +216,6 @@ class Database:
         finally:
             self._turn.release()
 
-    @contextmanager
-    def _alone(self, begin: str = "") -> Iterator[sqlite3.Connection]:
-        """The one connection of a database in memory: whoever has the turn has it to himself, so that a reader's snapshot needs
-        no transaction.
-        """
-        self._wait_for_turn()
-        try:
-            connection = self._only or self._connect()
-            try:
-                if begin:
-                    connection.execute(begin)
-                yield connection
-                if begin:
-                    self._commit(connection)
-            except BaseException:
-                self._waiting.clear()
-                connection.rollback()
-                raise
-            while self._waiting:
-                kept, key, value = self._waiting.pop(0)
-                kept.settle(key, value)
-        except sqlite3.IntegrityError:
-            raise
-        except sqlite3.DatabaseError as error:
-            raise self._told(error) from error
-        finally:
-            self._turn.release()
-
     def _wait_for_turn(self) -> None:
         if not self._turn.acquire(timeout=self._patience):
             raise StorageFailed(f"{self.place}: another thread writes for over {self._patience:g} s now; nothing was changed")
@@ -295,7 +243,7 @@ class Database:
                 return self._full()
             case sqlite3.SQLITE_IOERR if self._reserve.is_refused():  # by a quota, which to SQLite is no lack of room
                 return self._full()
-            case sqlite3.SQLITE_CANTOPEN if self._path and (_is_full(self._path) or self._reserve.is_refused()):
+            case sqlite3.SQLITE_CANTOPEN if _is_full(self._path) or self._reserve.is_refused():
                 return self._full()
             case sqlite3.SQLITE_NOTADB:
                 return EngineUnavailable(f"{self.place}: not an SQLite database; move it away or choose another root")

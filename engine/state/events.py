@@ -1,4 +1,4 @@
-"""What happened to containers and images, newest 10,000 kept (a trigger of the schema drops the oldest).
+"""The table of events, in SQLite; a trigger of the schema drops the oldest.
 
 An event is written in the transaction of the change that it tells of: both are there or neither, and it costs no sync of its own.
 """
@@ -32,23 +32,18 @@ def append(connection: sqlite3.Connection, event: Event) -> None:
 
 
 class Events:
-    """The table of events."""
-
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def append(self, event: Event) -> None:
-        """Write an event that goes with no change of the state. The database gives it its number."""
         with self._database.growing() as connection:
             append(connection, event)
 
     def read(self, *, after: int = 0, since: int = 0, limit: int = -1) -> list[Event]:
-        """The events with a number above `after`, not before the time `since`, oldest first; `limit` of them, -1 for all."""
         with self._database.reading() as connection:
             return [_event(row) for row in NEWER(connection, after=after, since=since, limit=limit)]
 
     def of(self, id: str) -> list[Event]:
-        """The events of one container or image, newest first; they outlive it."""
         with self._database.reading() as connection:
             return [_event(row) for row in OF(connection, which=id)]
 

@@ -1,12 +1,4 @@
-"""The tables of images: images, their names, and the layers that they share.
-
-An image's ID is the digest of its configuration, so the same image has one row however it came here. A name belongs to one
-image at a time and moves when it is given to another; so does a digest, the `REPOSITORY@DIGEST` under which a registry is known
-to have the image: its manifests there may be several. A layer is known by its chain ID and is there as long as an image has it:
-`remove` answers the layers that went with the image, and the caller takes them from the disk.
-
-    remove(id) ──▶ [top, …, base]      only those that no other image has, in the order in which they can be deleted
-"""
+"""The tables of images, in SQLite."""
 
 import json
 import sqlite3
@@ -18,11 +10,11 @@ from typing import Any
 from sqlalchemy import BindParameter, bindparam, delete, exists, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from podlink.engine.errors import ImageInUse, ImageNotFound
-from podlink.engine.state.containers import AFTER_HEX, PREFIX
+from podlink.engine.errors import ImageNotFound
+from podlink.engine.state.containers import AFTER_HEX
 from podlink.engine.state.db import Database, concluding
 from podlink.engine.state.events import append
-from podlink.engine.state.kept import Kept
+from podlink.engine.state.rules import PREFIX, in_use
 from podlink.engine.state.schema import containers, image_digests, image_layers, image_names, images, layers
 from podlink.engine.state.spelled import Spelled, spelled
 from podlink.engine.state.values import Event, Image, Layer
@@ -70,19 +62,11 @@ REMOVE_LAYERS = spelled(
 
 
 class Images:
-    """The images that are here. Reads take no lock; changes are durable when they return."""
-
     def __init__(self, database: Database, now: Callable[[], int] = time.time_ns) -> None:
         self._database = database
         self._now = now
-        self._kept: Kept[list[Image]] = database.keeping()
-        """By statement and what it was asked with. Whatever changes an image changes all of it."""
 
     def add(self, image: Image, names: Sequence[str] = (), action: str = "import") -> None:
-        """Make it exist and give it these names, taking them from others. One that is here keeps what it has.
-
-        action: how it came, for the event: `import`, `pull`, `commit` or `load`. `image.names` are given first.
-        """
         given = (*image.names, *names)
         with self._database.growing() as connection:
             if ADD_IMAGE(connection, **_image_row(image)):
@@ -94,99 +78,75 @@ class Images:
             for name in given:
                 self._give(connection, image.id, name)
             self._note(connection, image.id, image.digests)
-            self._kept.clear()
 
     def get(self, id: str) -> Image:
-        """The image with this full ID. Raises ImageNotFound."""
         if not (found := self._select(BY_ID, which=id)):
             raise ImageNotFound(id)
         return found[0]
 
     def by_name(self, full_name: str) -> Image | None:
-        """The image that has exactly this name."""
         found = self._select(BY_NAME, which=full_name)
         return found[0] if found else None
 
     def by_prefix(self, prefix: str) -> list[Image]:
-        """The images whose ID starts so; none for what is no hex."""
         return self._select(BY_PREFIX, which=prefix, end=prefix + AFTER_HEX) if PREFIX.fullmatch(prefix) else []
 
     def by_digest(self, digest: str) -> list[Image]:
-        """The images whose manifest has this digest."""
         return self._select(BY_DIGEST, which=digest)
 
     def by_repo_digest(self, name: str) -> Image | None:
-        """The image that a registry has under exactly this `REPOSITORY@DIGEST`."""
         found = self._select(BY_REPO_DIGEST, which=name)
         return found[0] if found else None
 
     def all(self) -> list[Image]:
-        """Every image, newest first."""
         return self._select(ALL)
 
     def tag(self, id: str, name: str) -> None:
-        """Give the image one more name, taking it from another that has it. Raises ImageNotFound."""
         with self._database.growing() as connection:
             if not BY_ID(connection, which=id):
                 raise ImageNotFound(id)
             self._give(connection, id, name)
-            self._kept.clear()
 
     def note(self, id: str, digests: Sequence[str]) -> None:
-        """Remember under which `REPOSITORY@DIGEST` registries have the image. Raises ImageNotFound."""
         with self._database.growing() as connection:
             if not BY_ID(connection, which=id):
                 raise ImageNotFound(id)
             self._note(connection, id, digests)
-            self._kept.clear()
 
     @concluding
     def untag(self, name: str) -> str:
-        """Take the name away, and answer the ID of the image that had it. Raises ImageNotFound."""
         with self._database.writing() as connection:
             holder = REMOVE_NAME.one(connection, which=name)
             if holder is None:
                 raise ImageNotFound(name)
             self._tell(connection, "untag", holder[0], name)
-            self._kept.clear()
         return str(holder[0])
 
     @concluding
     def remove(self, id: str) -> list[Layer]:
-        """Make it and its names not exist. The answer: the layers that no image has any more, topmost first.
-
-        Raises ImageNotFound, or ImageInUse naming the containers that stand on it.
-        """
         with self._database.writing() as connection:
             if users := USERS(connection, which=id):
-                raise ImageInUse(_in_use(id, users))
+                raise in_use(id, [(name, container) for name, container in users])
             if not (found := _whole(connection, BY_ID(connection, which=id))):
                 raise ImageNotFound(id)
             REMOVE_IMAGE(connection, which=id)  # its names and its links to layers go with it
             chains = [layer.chain for layer in found[0].layers]
             gone = {chain for (chain,) in REMOVE_LAYERS(connection, ids=json.dumps(chains))}
             self._tell(connection, "remove", id, found[0].names[0] if found[0].names else "")
-            self._kept.clear()
         return [layer for layer in reversed(found[0].layers) if layer.chain in gone]
 
     def layer(self, chain: str) -> Layer | None:
-        """The layer with this chain ID, if some image has it."""
         with self._database.reading() as connection:
             row = LAYER.one(connection, which=chain)
         return _layer(row) if row else None
 
     def all_layers(self) -> list[Layer]:
-        """Every layer that some image has: what is on the disk beside them, and their blobs, is garbage."""
         with self._database.reading() as connection:
             return [_layer(row) for row in ALL_LAYERS(connection)]
 
     def _select(self, statement: Spelled, **values: str) -> list[Image]:
-        asked = (statement, *values.values())
-        if (kept := self._kept.find(asked)) is None:
-            with self._database.reading() as connection:
-                kept = _whole(connection, statement(connection, **values))
-                self._kept.put(asked, kept)
-        return [*kept]
+        with self._database.reading() as connection:
+            return _whole(connection, statement(connection, **values))
 
     def _give(self, connection: sqlite3.Connection, id: str, name: str) -> None:
         """Move the name to the image, at the end of those that it has. A name that it has already stays in its place."""
@@ -245,8 +205,3 @@ def _layer_row(layer: Layer) -> dict[str, Any]:
 
 def _image_row(image: Image) -> dict[str, Any]:
     return {name: getattr(image, name) for name in ("id", "digest", "created_at", "size", "config", "manifest")}
-
-
-def _in_use(id: str, users: Iterable[Any]) -> str:
-    names = ", ".join(f"{name} ({container[:12]})" for name, container in users)
-    return f"image {id[:12]} is in use by {names}; remove these containers first, or remove the image by force"

@@ -7,7 +7,6 @@ step, bring `schema.py` in line, and add a dump of the new version to `tests/sta
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 
 from podlink.engine.errors import EngineUnavailable, StorageFailed
@@ -174,23 +173,6 @@ def _bring_up(database: Database, steps: Sequence[Sequence[str]], before_new: Ca
     database.use_wal()
     if version < len(steps):
         migrate(database, steps)
-
-
-def open_in_memory() -> Database:
-    """A state for this process alone, with nothing in it."""
-    return Database(None, begin=_blank())
-
-
-@cache
-def _blank() -> bytes:
-    """What the steps make of nothing: the same each time, so they are taken once."""
-    _require_sqlite()
-    database = Database(None)
-    try:
-        migrate(database, STEPS)
-        return database.contents()
-    finally:
-        database.close()
 
 
 def _require_sqlite() -> None:

@@ -27,24 +27,20 @@ MORE = 4
 
 
 class Reserve:
-    """What is kept in one folder. None: a state in memory, which needs none."""
+    """What is kept in one folder."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._wanted: int | None = None
 
     def has_more(self) -> bool:
         """Whether there is room for something new: it is whole, or can be made so, and there is more."""
-        if self._folder is None:
-            return True
         found = os.statvfs(self._folder.parent)
         free = found.f_frsize * (found.f_bfree if os.geteuid() == 0 else found.f_bavail)
         return self.fill() and (not found.f_blocks or free >= self._count() * PIECE // MORE)
 
     def fill(self) -> bool:
         """Keep what is missing, as far as there is room. Whether it is whole."""
-        if self._folder is None:
-            return True
         try:
             with os.scandir(self._folder) as entries:  # asked at each change of the state
                 there = {entry.name for entry in entries}
@@ -60,8 +56,6 @@ class Reserve:
 
     def is_refused(self) -> bool:
         """Whether there is no room for one more piece: tried, for what a quota leaves is told by nobody."""
-        if self._folder is None:
-            return False
         name = f".{secrets.token_hex(8)}"
         try:
             _allocate(self._folder, name)
@@ -72,8 +66,6 @@ class Reserve:
 
     def give_up(self) -> None:
         """Let go of all of it. What follows has to be quick: the room is anybody's."""
-        if self._folder is None:
-            return
         with suppress(OSError):
             for path in self._folder.iterdir():
                 path.unlink(missing_ok=True)
@@ -86,7 +78,6 @@ class Reserve:
     def _count(self) -> int:
         """Of pieces, when it is whole."""
         if self._wanted is None:
-            assert self._folder is not None
             found = os.statvfs(self._folder.parent)
             size = found.f_blocks * found.f_frsize
             self._wanted = min(PIECES, size // SHARE // PIECE) if size else PIECES  # a tmpfs without a limit tells no size

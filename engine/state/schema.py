@@ -45,23 +45,20 @@ from sqlalchemy import Text as PlainText
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+from podlink.engine.state.rules import storable
+
 APPLICATION_ID = 0x706F646C
 """`podl` in ASCII: by this number in the file's header we know our own files (SQLite, "PRAGMA application_id")."""
 
 
 class Text(TypeDecorator[str]):
-    """Text that SQLite can hold. A lone surrogate (from JSON, or from bytes that were no UTF-8) is kept as its escape."""
+    """Text that SQLite can hold."""
 
     impl = PlainText
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         return None if value is None else storable(value)
-
-
-def storable(text: str) -> str:
-    """The text as `Text` stores it."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _columns(**kinds: type[Any]) -> list[Column[Any]]:

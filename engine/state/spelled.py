@@ -18,7 +18,7 @@ from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from podlink.engine.state.schema import storable
+from podlink.engine.state.rules import storable
 
 Row = tuple[Any, ...]
 

@@ -31,7 +31,6 @@ from podlink.engine.images.lookup import find_image
 from podlink.engine.oci.distribution.download import Download
 from podlink.engine.oci.image import media_types
 from podlink.engine.oci.image.manifest import Manifest
-from podlink.engine.state.images import Images
 from podlink.engine.state.values import Image
 from podlink.engine.storage.content import Writer
 
@@ -389,7 +388,7 @@ def test_an_import_that_fails_leaves_nothing(
     def fail(*_: object, **__: object) -> None:
         raise failure
 
-    owner = {"write": Writer, "commit": type(host.storage), "add": Images}[step]
+    owner = {"write": Writer, "commit": type(host.storage), "add": type(host.state.images)}[step]
     before = files(host.config.root)
     with monkeypatch.context() as patch, pytest.raises((StorageFailed, KeyboardInterrupt)) as caught:
         patch.setattr(owner, step, fail)
@@ -409,7 +408,7 @@ def test_a_failed_import_leaves_the_layer_that_another_image_has(
     def fail(*_: object, **__: object) -> None:
         raise StorageFailed("no")
 
-    monkeypatch.setattr(Images, "add", fail)
+    monkeypatch.setattr(host.state.images, "add", fail)
     with pytest.raises(StorageFailed):
         import_image(host, str(tarball({"etc/motd": "hello\n"})))
     assert on_disk(host) == before

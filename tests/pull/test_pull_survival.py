@@ -20,9 +20,9 @@ import podlink
 from podlink import Engine
 from podlink.engine.config import Config
 from podlink.engine.errors import ErrorOccurred
+from podlink.engine.images.resolve import LAYERS
 from podlink.engine.oci.layer import bounds
 
-CHILD = Path(__file__).with_name("pull_child.py")
 MIB = 2**20
 MOST = 100 * 1024
 """KiB by which a pull may grow, whatever the image's size."""
@@ -34,9 +34,14 @@ def noise(size: int) -> bytes:
 
 
 def child(config: Config, place: str, number: int = 0) -> "subprocess.Popen[str]":
+    return started("pull_child.py", config.to_text(), place, str(number))
+
+
+def started(script: str, *words: str) -> "subprocess.Popen[str]":
+    """One of the scripts beside this file, in a process of its own."""
     home = str(Path(podlink.__file__).absolute().parent.parent)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"PYTHONPATH": home}
-    argv = [sys.executable, str(CHILD), config.to_text(), place, str(number)]
+    argv = [sys.executable, str(Path(__file__).with_name(script)), *words]
     return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
@@ -100,6 +105,17 @@ def test_many_layers_take_no_more_descriptors_than_few(tmp_path: Path, runtime: 
         assert len(open_now) >= MANY and max(open_now) - before < MANY
         assert descriptors() <= before + 1, "something is left open"
         assert lying_about(config.root) == [str(path) for path in (config.root / "blobs/sha256").iterdir()]
+
+
+@pytest.mark.parametrize(("runtime", "driver"), CONFIGS)
+def test_two_pulls_of_as_many_layers_as_there_may_be_do_with_a_thousand_files(tmp_path: Path, runtime: str, driver: str) -> None:
+    images = [
+        write_layout(tmp_path / name, [layer({f"file{number}": name.encode()}) for number in range(LAYERS)]) for name in "ab"
+    ]
+    config = Config(root=tmp_path / "root", runroot=tmp_path / "run", runtime=runtime, storage_driver=driver)
+    places = [f"oci:{tmp_path / name}" for name in "ab"]
+    *pulled, most = finished(started("two_pulls.py", config.to_text(), *places))
+    assert pulled == images and int(most) < 200
 
 
 MANY = 60

@@ -8,6 +8,8 @@ import pytest
 from other_processes import Start, processes
 from state_samples import ALPINE, NOW
 
+from podlink.engine.state.db import Database
+from podlink.engine.state.migrations import open_database
 from podlink.engine.state.state import State
 
 
@@ -25,6 +27,14 @@ def alpine(state: State) -> State:
     """A state with an image, so that containers can be added."""
     state.images.add(ALPINE)
     return state
+
+
+@pytest.fixture
+def tables(file: Path) -> Iterator[Database]:
+    """The database of a state with the image in it."""
+    database = open_database(file)
+    yield database
+    database.close()
 
 
 @pytest.fixture

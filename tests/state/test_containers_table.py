@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import Any, get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from state_samples import ALPINE, BASE, NOW, container, full_id, image
 
@@ -24,6 +24,7 @@ from podlink.engine.oci.spec.values import (
 )
 from podlink.engine.state import containers as table
 from podlink.engine.state.containers import Containers
+from podlink.engine.state.db import Database
 from podlink.engine.state.documents import Remembered, spell
 from podlink.engine.state.state import State
 from podlink.engine.state.values import Container, Status
@@ -77,14 +78,12 @@ configs = built(ContainerConfig)
 
 
 @given(configs)
-@settings(max_examples=50, deadline=None)
-def test_whatever_was_settled_comes_back_equal(config: ContainerConfig) -> None:
-    state = State.open(None, None)
-    state.images.add(ALPINE)
-    state.containers.add(replace(WEB, config=config))
-    assert state.containers.get(WEB.id).config == config
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_was_settled_comes_back_equal(alpine: State, config: ContainerConfig) -> None:
+    alpine.containers.add(replace(WEB, config=config))
+    assert alpine.containers.get(WEB.id).config == config
+    alpine.containers.remove(WEB.id)
     assert table._config(spell(config)) == (config, "")  # as another process reads it
-    state.close()
 
 
 def test_a_taken_name_is_refused_and_names_its_holder(alpine: State) -> None:
@@ -161,20 +160,19 @@ def model(rows: dict[str, str], text: str) -> set[str]:
 
 
 @given(rows=st.dictionaries(digits.map(full_id), names, max_size=6), text=st.one_of(names, digits))
-@settings(max_examples=150, deadline=None)
-def test_find_follows_the_rules_of_names_and_prefixes(rows: dict[str, str], text: str) -> None:
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_find_follows_the_rules_of_names_and_prefixes(alpine: State, rows: dict[str, str], text: str) -> None:
     rows = {id: name for name, id in {name: id for id, name in rows.items()}.items()}  # names are unique
-    state = State.open(None, None)
-    state.images.add(ALPINE)
-    for id, name in rows.items():
-        state.containers.add(container(id, name))
     expected = model(rows, text)
+    for each in alpine.containers.all():  # of the example before
+        alpine.containers.remove(each.id)
+    for id, name in rows.items():
+        alpine.containers.add(container(id, name))
     if len(expected) == 1:
-        assert {state.containers.find(text).id} == expected
+        assert {alpine.containers.find(text).id} == expected
     else:
         with pytest.raises(AmbiguousName if expected else ContainerNotFound):
-            state.containers.find(text)
-    state.close()
+            alpine.containers.find(text)
 
 
 def test_the_oldest_comes_first(alpine: State) -> None:
@@ -192,18 +190,21 @@ def test_the_containers_of_an_image(alpine: State) -> None:
     assert alpine.containers.of_image(full_id("c")) == []
 
 
-def test_settings_are_decoded_once_and_those_that_were_just_written_never(alpine: State, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_decoded_once_and_those_that_were_just_written_never(
+    tables: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    containers = Containers(tables)
     decoded: list[str] = []
     decode = table._config
     monkeypatch.setattr(table, "_config", lambda text: decoded.append(text) or decode(text))
     rows = [replace(container(f"{n}", f"c{n}"), config=replace(WEB.config, hostname=f"h{n}")) for n in range(5)]
     for row in rows:
-        alpine.containers.add(row)
-    assert alpine.containers.all() == rows and decoded == []
+        containers.add(row)
+    assert containers.all() == rows and decoded == []
     monkeypatch.setattr(table, "_settings", Remembered(4))  # as in another process, whose memory is shorter
-    assert alpine.containers.all() == rows and len(decoded) == 5
-    assert alpine.containers.find("c4") == rows[4] and len(decoded) == 5
-    assert alpine.containers.find("c0") == rows[0] and len(decoded) == 6
+    assert containers.all() == rows and len(decoded) == 5
+    assert containers.find("c4") == rows[4] and len(decoded) == 5
+    assert containers.find("c0") == rows[0] and len(decoded) == 6
 
 
 def test_a_run_is_written_down_and_its_end_too(alpine: State) -> None:
@@ -296,11 +297,12 @@ def test_a_reason_that_is_no_utf8_is_kept_readable(alpine: State) -> None:
     assert alpine.containers.get(WEB.id).error == "exec \\udcff: größe"
 
 
-def test_settings_that_this_version_does_not_know_are_not_guessed_at(alpine: State) -> None:
-    alpine.containers.add(WEB)
-    with alpine.containers._database.writing() as connection:
+def test_settings_that_this_version_does_not_know_are_not_guessed_at(tables: Database) -> None:
+    containers = Containers(tables)
+    containers.add(WEB)
+    with tables.writing() as connection:
         connection.execute("""UPDATE containers SET config = json_set(config, '$.seal', 'tight')""")
-    found = Containers(alpine.database).get(WEB.id)
+    found = containers.get(WEB.id)
     assert re.match(r"its settings can't be read: .*seal", found.unreadable) and found.config == ContainerConfig(args=())
     assert replace(found, unreadable="", config=WEB.config) == WEB
 
@@ -312,17 +314,29 @@ def test_settings_that_this_version_does_not_know_are_not_guessed_at(alpine: Sta
         *('{"args": ["sh"], "rm": "yes"}', '{"args": ["sh"], "resources": []}', '{"args": ["sh"], "labels": ["a"]}'),
     ],
 )
-def test_one_containers_settings_that_are_none_are_its_own_trouble(alpine: State, text: str) -> None:
+def test_one_containers_settings_that_are_none_are_its_own_trouble(tables: Database, text: str) -> None:
     other = replace(WEB, id=full_id("0"), name="other")
-    alpine.containers.add(WEB)
-    alpine.containers.add(other)
-    with alpine.containers._database.writing() as connection:
+    containers = Containers(tables)
+    containers.add(WEB)
+    containers.add(other)
+    with tables.writing() as connection:
         connection.execute("PRAGMA ignore_check_constraints = on")
         connection.execute("UPDATE containers SET config = ? WHERE id = ?", (text, WEB.id))
-    rows = {row.id: row for row in alpine.containers.all()}
+    rows = {row.id: row for row in containers.all()}
     assert rows[other.id] == other and "can't be read" in rows[WEB.id].unreadable
-    alpine.containers.remove(WEB.id)
-    assert alpine.containers.all() == [other]
+    containers.remove(WEB.id)
+    assert containers.all() == [other]
+
+
+def test_those_that_speak_of_another_container(alpine: State) -> None:
+    alpine.containers.add(WEB)
+    fields = ("pid_mode", "ipc_mode", "uts_mode", "net_mode", "userns_mode")
+    for number, mode in enumerate(fields):
+        joining = replace(WEB.config, **{mode: f"container:{WEB.id}"})
+        alpine.containers.add(replace(container(f"5{number}", mode, number), config=joining))
+    alpine.containers.add(container("6", "alone"))
+    assert [row.name for row in alpine.containers.mentioning(WEB.id)] == list(fields)
+    assert alpine.containers.mentioning(full_id("6")) == []
 
 
 def test_the_layers_of_a_container_keep_their_order(alpine: State) -> None:

@@ -1,7 +1,10 @@
 """The table of events."""
 
+from contextlib import nullcontext
+
 from state_samples import full_id
 
+from podlink.engine.state.db import Database
 from podlink.engine.state.events import append
 from podlink.engine.state.state import State
 from podlink.engine.state.values import Event
@@ -37,9 +40,9 @@ def test_the_events_of_one_object_come_newest_first(state: State) -> None:
 
 
 def test_only_the_newest_ten_thousand_are_kept_and_numbers_go_on(state: State) -> None:
-    with state.events._database.writing() as connection:
+    with state.database.writing() if isinstance(state.database, Database) else nullcontext() as connection:
         for at in range(10_005):
-            append(connection, event(at))
+            append(connection, event(at)) if connection else state.events.append(event(at))
     events = state.events.read()
     assert (len(events), events[0].at, events[-1].at) == (10_000, 5, 10_004)
     assert events[-1].number == 10_005

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from state_samples import ALPINE, BASE, NOW, container, full_id, image, layer
 
@@ -179,9 +179,10 @@ moves = st.lists(st.tuples(st.sampled_from(["add", "remove"]), st.text("abc", mi
 
 
 @given(moves)
-@settings(max_examples=60, deadline=None)
-def test_the_layers_that_are_there_are_always_those_of_the_images(moves: list[tuple[str, str]]) -> None:
-    state = State.open(None, None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_layers_that_are_there_are_always_those_of_the_images(state: State, moves: list[tuple[str, str]]) -> None:
+    for each in state.images.all():  # of the example before
+        state.images.remove(each.id)
     here: dict[str, Image] = {}
     for verb, path in moves:
         one = image(path, *stack(path))
@@ -197,4 +198,3 @@ def test_the_layers_that_are_there_are_always_those_of_the_images(moves: list[tu
             assert [layer.chain for layer in gone] == [layer.chain for layer in reversed(one.layers) if layer in gone]
         expected = {layer.chain for each in here.values() for layer in each.layers}
         assert {layer.chain for layer in state.images.all_layers()} == expected
-    state.close()

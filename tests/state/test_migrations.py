@@ -8,7 +8,7 @@ import sqlalchemy
 from state_samples import ALPINE, BASE, container, layer
 
 from podlink.engine.errors import EngineUnavailable, StorageFailed
-from podlink.engine.state.migrations import STEPS, migrate, open_database, open_in_memory
+from podlink.engine.state.migrations import STEPS, migrate, open_database
 from podlink.engine.state.schema import APPLICATION_ID, metadata
 from podlink.engine.state.state import State
 
@@ -99,13 +99,6 @@ def test_a_step_that_fails_half_way_leaves_the_file_as_it_was(tmp_path: Path) ->
     state = State.open(path, None)
     state.images.add(ALPINE)
     state.close()
-
-
-def test_a_database_in_memory_has_todays_version() -> None:
-    database = open_in_memory()
-    with database.reading() as connection:
-        assert connection.execute("PRAGMA user_version").fetchone()[0] == len(STEPS)
-    database.close()
 
 
 def test_who_begins_anew_is_asked_before_anything_is_made(tmp_path: Path) -> None:

@@ -5,14 +5,11 @@ TarDraft        the members of a new archive, which gets its name when all of th
 """
 
 import hashlib
-import os
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
-from secrets import token_hex
-from tempfile import mkstemp
 from threading import Lock
 from typing import BinaryIO, Protocol
 
@@ -21,7 +18,8 @@ from podlink.engine.images.transports.files import PIECE
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.image.manifest import Descriptor
 from podlink.engine.oci.readable import Readable
-from podlink.engine.storage.durable import refusals, sync_directory
+from podlink.engine.storage.delivery import new_file
+from podlink.engine.storage.durable import refusals
 
 END = 2 * tarfile.BLOCKSIZE
 """Zeros that end an archive."""
@@ -67,20 +65,11 @@ class FolderDraft:
     def _write(self, path: str, fill: Callable[[BinaryIO], object]) -> None:
         target = self._root / path
         self._folder(target.parent)
-        draft = target.with_name(f".{target.name}.{token_hex(4)}")
-        try:
-            with refusals(str(target)), draft.open("xb") as file:
-                fill(file)
-                file.flush()
-                os.fsync(file.fileno())
-            known = target.exists()
-            draft.rename(target)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+        known = target.exists()
+        with refusals(str(target)), new_file(target) as file:
+            fill(file)
         if not known:
             self._made.append(target)
-        sync_directory(target.parent)
 
     def _folder(self, path: Path) -> None:
         if not path.is_dir():
@@ -120,8 +109,6 @@ class TarDraft:
 
     def end(self) -> None:
         self._file.write(bytes(END))
-        self._file.flush()
-        os.fsync(self._file.fileno())
 
     def _header(self, path: str, size: int) -> bytes:
         member = tarfile.TarInfo(path)
@@ -131,26 +118,16 @@ class TarDraft:
 
 @contextmanager
 def new_archive(target: Path) -> Iterator[TarDraft]:
-    """An archive beside its place, which gets its name at the end of the block; an exception leaves what was there.
+    """An archive that has its name at the end of the block; an exception leaves what was there.
 
     Raises InvalidRequest for a path that no file can have, StorageFailed.
     """
     if not target.parent.is_dir() or target.is_dir():
         raise InvalidRequest(f"{target}: it is to be the path of a file in a folder that is there")
-    with refusals(str(target)):
-        number, name = mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        draft = Path(name)
-        try:
-            with os.fdopen(number, "wb") as file:
-                tar = TarDraft(file)
-                yield tar
-                tar.end()
-                os.fchmod(file.fileno(), 0o644)
-            draft.rename(target)
-            sync_directory(target.parent)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+    with refusals(str(target)), new_file(target) as file:
+        tar = TarDraft(file)
+        yield tar
+        tar.end()
 
 
 @contextmanager

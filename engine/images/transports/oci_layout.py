@@ -21,6 +21,7 @@ from podlink.engine.oci.image import document, media_types
 from podlink.engine.oci.image.document import Document
 from podlink.engine.oci.image.manifest import Descriptor
 from podlink.engine.oci.readable import Readable, Rereadable
+from podlink.engine.storage.delivery import PREFIX
 
 REF_NAME = "org.opencontainers.image.ref.name"
 FULL_NAME = "io.containerd.image.name"
@@ -70,6 +71,11 @@ class OciDestination:
     def __init__(self, name: str, draft: Draft, tag: str, known: list[dict[str, Any]]) -> None:
         self.name, self._draft, self._tag, self._known = name, draft, tag, known
 
+    def begin(self) -> None:
+        """A new layout is one before it has an image: what a killed process leaves is taken up by the next who writes to it."""
+        if not self._known:
+            self._write_index([])
+
     def has(self, descriptor: Descriptor) -> bool:
         return self._draft.has(_blob(descriptor.digest))
 
@@ -86,13 +92,19 @@ class OciDestination:
             return
         entry = described.fields() | ({"annotations": {REF_NAME: self._tag}} if self._tag else {})
         others = [each for each in self._known if not _replaced(each, self._tag, described.digest)]
+        self._write_index([*others, entry])
+
+    def _write_index(self, entries: list[dict[str, Any]]) -> None:
         self._draft.write(LAYOUT, document.write({"imageLayoutVersion": VERSION}))
-        self._draft.write(INDEX, document.write({"schemaVersion": 2, "manifests": [*others, entry]}))
+        self._draft.write(INDEX, document.write({"schemaVersion": 2, "manifests": entries}))
 
 
 def known_entries(root: Path, name: str) -> list[dict[str, Any]]:
-    """What the layout in a folder has; nothing for a folder that is empty or not there. Raises InvalidRequest for any other."""
-    if not root.is_dir() or not any(root.iterdir()):
+    """What the layout in a folder has; nothing for a folder that is empty or not there. Raises InvalidRequest for any other.
+
+    One in which a killed process had only just begun a layout is empty.
+    """
+    if not root.is_dir() or all(path.name == LAYOUT or path.name.startswith(PREFIX) for path in root.iterdir()):
         return []
     files = Folder(root)
     try:

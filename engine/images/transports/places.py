@@ -1,12 +1,10 @@
 """From the words that name a place to what can be read or written there: the one table of the transports."""
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from secrets import token_hex
 
 from podlink.engine.cancel import NEVER, Cancel
 from podlink.engine.config import Limits
@@ -16,11 +14,12 @@ from podlink.engine.images.transports import registry
 from podlink.engine.images.transports.base import REGISTRY, Candidate, Destination, Place, Source, parse_place
 from podlink.engine.images.transports.directory import VERSION, DirectoryDestination, DirectorySource
 from podlink.engine.images.transports.docker_archive import DockerArchiveDestination, DockerArchiveSource
-from podlink.engine.images.transports.drafts import folder, new_archive
+from podlink.engine.images.transports.drafts import FolderDraft, folder, new_archive
 from podlink.engine.images.transports.files import Folder, TarFile
 from podlink.engine.images.transports.oci_layout import OciDestination, OciSource, known_entries, require_tag
 from podlink.engine.oci import reference
-from podlink.engine.storage.durable import refusals, sync_directory
+from podlink.engine.storage.delivery import new_folder
+from podlink.engine.storage.durable import refusals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +93,9 @@ def _oci(place: Place, wishes: Wishes) -> Iterator[Destination]:
     require_tag(place.name, str(place))
     known = known_entries(Path(place.path), str(place))
     with folder(Path(place.path)) as draft:
-        yield OciDestination(str(place), draft, place.name, known)
+        layout = OciDestination(str(place), draft, place.name, known)
+        layout.begin()
+        yield layout
 
 
 @contextmanager
@@ -126,26 +127,8 @@ def _directory(place: Place, wishes: Wishes) -> Iterator[Destination]:
         raise InvalidRequest(f"{place}: it is there already and holds no image; give a new folder, or an empty one")
     if not path.parent.is_dir():
         raise InvalidRequest(f"{place}: it is to be a folder in one that is there")
-    draft = path.parent / f".{path.name}.{token_hex(4)}"
-    try:
-        with folder(draft) as files:
-            yield DirectoryDestination(str(place), files, wishes.compress)
-        with refusals(str(path)):
-            _replace(draft, path)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _replace(new: Path, path: Path) -> None:
-    """Give a folder its name; the one that has it now goes."""
-    if path.is_dir():
-        old = path.parent / f".{path.name}.{token_hex(4)}"
-        path.rename(old)
-        new.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        new.rename(path)
-    sync_directory(path.parent)
+    with refusals(str(path)), new_folder(path) as draft:
+        yield DirectoryDestination(str(place), FolderDraft(draft), wishes.compress)
 
 
 DESTINATIONS: dict[str, Callable[[Place, Wishes], AbstractContextManager[Destination]]] = {

@@ -19,8 +19,11 @@ CHECKSUM = slice(148, 156)
 USUAL = re.compile(rb"(?:[0-7]{7}\0){3}[0-7]{11}[\0 ][0-7]{11}[\0 ][0-7]{6}\0 ")
 """Mode to checksum as nearly every writer has them: one look, and then they are plain octal numbers."""
 NO_DEVICE = frozenset({bytes(16), 2 * b"0000000\0"})
+ASCII = bytes(range(128))
 GNU_MAGIC = b"ustar  \0"
 ZEROS = bytes(LAYOUT.size)
+SPACES = 8 * ord(" ")
+"""The sum is taken with spaces in its own field."""
 
 
 class Header(NamedTuple):
@@ -45,7 +48,7 @@ def parse(block: bytes) -> Header:
         size, mtime, check = int(block[124:135], 8), int(block[136:147], 8), int(block[148:154], 8)
     else:
         mode, uid, gid, size, mtime, check = [number(field) for field in LAYOUT.unpack(block)[1:7]]
-    if check != total(block) - sum(block[CHECKSUM]) + 8 * ord(" "):  # the sum is taken with spaces in its own field
+    if check != (found := total(block) - sum(block[CHECKSUM]) + SPACES) and check != found - 256 * _negatives(block):
         raise InvalidArchive("the checksum of a header is wrong")
     name = text(block[:100])
     if block[345] and block[257:265] != GNU_MAGIC:  # GNU tar may have times where ustar has the head of a long name
@@ -64,6 +67,11 @@ def _rights(fields: bytes) -> tuple[int, int, int]:
 def total(block: bytes) -> int:
     """The sum of a block's bytes: half of Adler-32 (RFC 1950), below its modulus for so few, and a tenth of the time of sum()."""
     return (adler32(block[:256]) & 0xFFFF) + (adler32(block[256:]) & 0xFFFF) - 2
+
+
+def _negatives(block: bytes) -> int:
+    """How many bytes count less by 256 where they are summed as signed ones, as the tars of Sun did."""
+    return len((block[: CHECKSUM.start] + block[CHECKSUM.stop :]).translate(None, ASCII))
 
 
 def text(field: bytes) -> bytes:

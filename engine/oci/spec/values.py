@@ -207,6 +207,10 @@ class ContainerConfig:
     log_path: str = ""
     log_tag: str = ""
 
+    def modes(self) -> tuple[str, ...]:
+        """Whose namespaces it has; one may be another container's."""
+        return self.pid_mode, self.ipc_mode, self.uts_mode, self.net_mode, self.userns_mode
+
     def id_maps(self) -> IDMaps | None:
         """The mappings of its user namespace; None where it has the host's."""
         return IDMaps(self.uid_map, self.gid_map) if self.uid_map else None
