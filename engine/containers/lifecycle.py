@@ -159,7 +159,7 @@ def _catch_up(host: Host, container: Container, number: int, process: Process) -
 
 def conclude(host: Host, container: Container, record: Exit) -> Container:
     """Undo on the host what the ended run held, then write down how it ended. Again is no error."""
-    troubles = [trouble for undo in _inverses(host, container) if (trouble := attempt(undo))]
+    troubles = [trouble for undo in _inverses(host, container, record) if (trouble := attempt(undo))]
     try:
         now = host.state.containers.mark_exited(
             container.id,
@@ -177,10 +177,11 @@ def conclude(host: Host, container: Container, record: Exit) -> Container:
     return now
 
 
-def _inverses(host: Host, container: Container) -> Iterator[Callable[[], None]]:
+def _inverses(host: Host, container: Container, record: Exit) -> Iterator[Callable[[], None]]:
     """What StartContainer did to the host, undone, last first."""
     yield lambda: host.runtime.delete(container.id)
-    yield lambda: exits.give_back(host.directory(container.id))  # of an end that nobody saw
+    if record.code == UNSEEN:  # else the record took the room that was kept for it
+        yield lambda: exits.give_back(host.directory(container.id))
     yield lambda: host.network.detach(container.id)
     yield lambda: host.storage.unmount(container.id)
     yield lambda: tell_neighbours(host, container.config.network)

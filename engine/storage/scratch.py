@@ -1,7 +1,7 @@
 """A temporary folder that goes with whoever holds it, at the latest with the process that made it.
 
-It is in memory (tmpfs(5)) where there is plenty, since files come and go there several times as fast as on a disk; TMPDIR, where it
-is set, has the last word.
+It is in memory (tmpfs(5)) where there is plenty, since files come and go there several times as fast as on a disk; TMPDIR, where
+it is set, has the last word.
 """
 
 import os

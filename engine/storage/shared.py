@@ -27,6 +27,8 @@ class SharedDriver(VfsDriver):
         super().__init__(root, owners=False)
         self._sharing: dict[str, tuple[str, ...]] = {}
         """The layers of each container that has no copy of its own."""
+        self._seen: dict[str, Path] = {}
+        """By layer, the root file systems that containers were shown."""
 
     def create(self, container: str, layers: Sequence[str], maps: IDMaps | None = None) -> None:
         if not layers:
@@ -49,11 +51,13 @@ class SharedDriver(VfsDriver):
     def mount(self, container: str, maps: IDMaps | None = None) -> Path:
         """Where the container's files are read. Before they are written to: `claim`."""
         layers = self._sharing.get(container)
-        return self.contents_of(layers[-1]) if layers else super().mount(container)
+        if not layers:
+            return super().mount(container)
+        return self._seen.get(layers[-1]) or self._seen.setdefault(layers[-1], self.contents_of(layers[-1]))
 
     def shares(self, rootfs: Path) -> bool:
         """Whether what `mount` answered is a layer, which nobody ever writes to."""
-        return rootfs.parent.parent == self.root
+        return rootfs in self._seen.values()
 
     def known(self) -> tuple[list[str], list[str]]:
         layers, containers = super().known()

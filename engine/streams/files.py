@@ -65,7 +65,7 @@ class Writer:
         self._is_continued = size > 0
         self._is_within_line = False
         self._size = size
-        self._earlier = Earlier(path, files - 1)
+        self._earlier = Earlier(path, files - 1 if limit else 0)
         self._earlier.thin_out()  # what the last run left for readers
         self._at = 0
         self._refusal = ""
@@ -184,11 +184,14 @@ def require_log(path: Path, encoder: Encoder) -> None:
 
 
 class Earlier:
-    """The files before the one that is written, as their writer knows them. kept: how many stay whoever reads."""
+    """The files before the one that is written, as their writer knows them.
+
+    kept: how many stay whoever reads; 0 is for a log without a limit, which has no such files.
+    """
 
     def __init__(self, path: Path, kept: int) -> None:
         self._path, self._kept = path, kept
-        found = numbers(path)
+        found = numbers(path) if kept else []
         self._files = deque((number, numbered(path, number).stat().st_size) for number in found)
         self._next = found[-1] + 1 if found else 1
         self._is_crowded = False

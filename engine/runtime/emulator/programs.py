@@ -148,8 +148,7 @@ def load(programs: Programs, tree: Tree, path: str, argv: list[str], depth: int 
     """
     if given := _given(programs, tree, "/", path):
         return Loaded(given, argv)
-    with tree.host(path).open("rb") as file:
-        head = file.read(SHEBANG_LENGTH)
+    head = tree.content(path, SHEBANG_LENGTH)
     if head.startswith(b"#!"):
         return _script(programs, tree, path, argv, head, depth)
     for name in (posixpath.basename(path), posixpath.basename(tree.real(path))):

@@ -226,9 +226,10 @@ class EmulatorRuntime:
 
     def _host_name(self, spec: Mapping[str, Any]) -> str:
         """Its own, or that of whose UTS namespace it shares: another container's or the host's."""
-        joined = figures.listed(spec).get("uts", "")
-        owner = figures.owner(joined, self._run_by_number)
-        return spec.get("hostname") or (owner.hostname if owner else HOSTNAME)
+        if own := spec.get("hostname"):
+            return str(own)
+        owner = figures.owner(figures.listed(spec).get("uts", ""), self._run_by_number)
+        return owner.hostname if owner else HOSTNAME
 
     def _ask_for_cleanup(self, container: str) -> None:
         if cleanup := self._cleanup:

@@ -15,6 +15,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,11 @@ class Tree:
     def host(self, path: str, directory: str = "/", *, follow: bool = True) -> Path:
         """Where on the host the path leads."""
         return Path(self._place(self.way(path, directory, follow=follow).inside))
+
+    def content(self, path: str, size: int = -1) -> bytes:
+        """What the file has in it, so many bytes at most. Raises OSError."""
+        with FileIO(self._place(self.way(path).inside)) as file:
+            return file.read(size)
 
     def writable(self, path: str, directory: str = "/", *, follow: bool = True) -> Path:
         """The same, for one who wants to change what is there. Raises OSError (EROFS) on a read-only root."""

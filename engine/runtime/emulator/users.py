@@ -43,6 +43,6 @@ def _rows(tree: Tree, path: str, columns: int) -> list[list[str]]:
 
 def _text(tree: Tree, path: str) -> str:
     try:
-        return tree.host(path).read_bytes().decode(errors="replace")
+        return tree.content(path).decode(errors="replace")
     except OSError:
         return ""
