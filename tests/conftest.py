@@ -6,12 +6,13 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import own_cgroups
 import pytest
 from busybox_rootfs import write_busybox
+from loop_disk import loop_disk
 from registry_server import running_registry
 
 from podlink.engine.linux import syscalls
@@ -52,20 +53,14 @@ def has_idmapped() -> bool:
 
 
 @cache
-def has_loop() -> bool:
-    """Whether a file can be mounted as an ext4 file system: tried, not guessed."""
-    if not is_root() or shutil.which("mkfs.ext4") is None:
-        return False
+def mounts(kind: str) -> bool:
+    """Whether a file can be mounted as a file system of this kind: tried, not guessed."""
     with tempfile.TemporaryDirectory() as folder:
-        image, place = Path(folder, "image"), Path(folder, "place")
-        place.mkdir()
-        with image.open("wb") as file:
-            file.truncate(2**22)
-        subprocess.run(["mkfs.ext4", "-q", image], check=True, capture_output=True)
-        done = subprocess.run(["mount", "-o", "loop", image, place], capture_output=True)
-        if done.returncode == 0:
-            subprocess.run(["umount", place], check=True)
-        return done.returncode == 0
+        try:
+            with loop_disk(Path(folder), kind):
+                return True
+        except (OSError, subprocess.CalledProcessError):
+            return False
 
 
 def has_sctp() -> bool:
@@ -86,7 +81,9 @@ PROBES: dict[str, Callable[[], bool]] = {
     "runc": has_runc,
     "overlay": has_overlay,
     "idmapped": has_idmapped,
-    "loop": has_loop,
+    "loop": partial(mounts, "ext4"),
+    "xfs": partial(mounts, "xfs"),
+    "btrfs": partial(mounts, "btrfs"),
     "docker-registry": installed("docker-registry"),
     "skopeo": installed("skopeo"),
     "umoci": installed("umoci"),

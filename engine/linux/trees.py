@@ -39,7 +39,7 @@ def remove(name: str | bytes | Path, *, directory: int | None = None, losing: Lo
 
 def _empty(top: int, losing: Losing | None) -> None:
     """Level by level: remove the files, then put each subdirectory's contents in its place."""
-    while names := os.listdir(top):
+    while names := _listed(top):
         for name in map(os.fsencode, names):
             if _unlinked(name, top, losing):
                 continue
@@ -51,6 +51,12 @@ def _empty(top: int, losing: Losing | None) -> None:
             finally:
                 os.close(below)
             os.rmdir(name, dir_fd=top)
+
+
+def _listed(top: int) -> list[str]:
+    """What is there by now. A descriptor of btrfs shows what there was when it was opened, or set to the beginning: lseek(2)."""
+    os.lseek(top, 0, os.SEEK_SET)
+    return os.listdir(top)
 
 
 def _unlinked(name: bytes, directory: int | None, losing: Losing | None) -> bool:

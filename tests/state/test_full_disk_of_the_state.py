@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from loop_disk import loop_disk
 from state_samples import ALPINE, NOW, container
 
 from podlink.engine.errors import StorageFailed, StorageFull
@@ -28,15 +29,13 @@ TMPFS = [pytest.param("size=20m", id="bytes"), pytest.param("size=20m,nr_inodes=
 @pytest.fixture(params=[*TMPFS, pytest.param("", id="small blocks", marks=pytest.mark.needs("loop"))])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """A file system that `fill` fills up; without options ext4 with blocks of a quarter of a page."""
+    if not request.param:
+        with loop_disk(tmp_path, "ext4", "-b", "1024", size=20 * 2**20) as made:
+            yield made
+        return
     folder = tmp_path / "disk"
     folder.mkdir()
-    if request.param:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", request.param, "podlink-test", folder], check=True)
-    else:
-        with (tmp_path / "image").open("wb") as image:
-            image.truncate(20 * 2**20)
-        subprocess.run(["mkfs.ext4", "-q", "-b", "1024", tmp_path / "image"], check=True)
-        subprocess.run(["mount", "-o", "loop", tmp_path / "image", folder], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", request.param, "podlink-test", folder], check=True)
     yield folder
     subprocess.run(["umount", "-l", folder], check=True)
 
