@@ -7,7 +7,7 @@ written in place, since the bind mount inside is of this very file.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -78,13 +78,13 @@ def tell_neighbours(host: Host, network: str) -> None:
     if network in ("", DEFAULT):
         return
     with host.state.locks.hold("names"):
-        for lease in host.state.networks.leases():
-            if lease.network.name == network:
-                with (
-                    refusals(f"container {lease.container[:12]}: its /etc/hosts"),
-                    suppress(FileNotFoundError),
-                ):  # it may be removed
-                    _tell(host.directory(lease.container) / "hosts", "".join(_neighbours(host, lease)))
+        lines = _lines_of(host, network)
+        for container in lines:
+            with (
+                refusals(f"container {container[:12]}: its /etc/hosts"),
+                suppress(FileNotFoundError),
+            ):  # it may be removed
+                _tell(host.directory(container) / "hosts", _neighbours(lines, container))
 
 
 def _tell(path: Path, neighbours: str) -> None:
@@ -122,20 +122,24 @@ def _hosts(host: Host, container: Container, lease: Lease | None) -> str:
         lines += [f"{address}\t{' '.join(names)}\n" for address in lease.addresses]
     elif config.net_mode != "host":
         lines.append(f"127.0.0.1\t{config.hostname} {container.name}\n")
-    neighbours = _neighbours(host, lease) if lease and lease.network.name != DEFAULT else ()
-    return "".join([*lines, *neighbours])
+    if lease and lease.network.name != DEFAULT:
+        lines.append(_neighbours(_lines_of(host, lease.network.name), container.id))
+    return "".join(lines)
 
 
-def _neighbours(host: Host, mine: Lease) -> Iterator[str]:
-    yield BEGIN
+def _lines_of(host: Host, network: str) -> dict[str, str]:
+    """What the others of a network read of each container on it, by its ID."""
+    found = {}
     for lease in host.state.networks.leases():
-        if lease.network.name == mine.network.name and lease.container != mine.container:
-            try:
+        if lease.network.name == network:
+            with suppress(ContainerNotFound):
                 name = host.state.containers.get(lease.container).name
-            except ContainerNotFound:
-                continue
-            yield from (f"{address}\t{name} {lease.container[:12]}\n" for address in lease.addresses)
-    yield END
+                found[lease.container] = "".join(f"{each}\t{name} {lease.container[:12]}\n" for each in lease.addresses)
+    return found
+
+
+def _neighbours(lines: Mapping[str, str], container: str) -> str:
+    return "".join([BEGIN, *(text for each, text in lines.items() if each != container), END])
 
 
 def _resolv(container: Container) -> str:

@@ -12,6 +12,7 @@ from podlink.engine.containers.names import tell_neighbours
 from podlink.engine.containers.networking import wish
 from podlink.engine.errors import InvalidRequest, InvalidState, NetworkFailed
 from podlink.engine.network import kernel
+from podlink.engine.state.containers import Containers
 
 pytestmark = pytest.mark.needs("root", "runc", "overlay", "nft")
 
@@ -78,6 +79,24 @@ def test_containers_of_a_network_know_one_another_by_name(site: Any) -> None:
     second.stop(0)
     assert "second" not in files[0].read_text() and "second" not in inside.read_text()
     assert "first" not in site.output("cat", "/etc/hosts"), "on the default network nobody knows anybody"
+
+
+def test_each_of_a_network_is_looked_up_once_however_many_are_told(monkeypatch: pytest.MonkeyPatch, busybox_tar: Path) -> None:
+    with Engine.emulated() as engine:
+        engine.images.import_image(str(busybox_tar), "small")
+        engine.networks.create("backend")
+        made = [engine.containers.create(image="small", command=["sleep", "1000"], network="backend") for _ in range(6)]
+        for each in made:
+            each.start()
+        asked, get = list[str](), Containers.get
+
+        def counted(self: Containers, id: str) -> object:
+            asked.append(id)
+            return get(self, id)
+
+        monkeypatch.setattr(Containers, "get", counted)
+        tell_neighbours(engine.host, "backend")
+        assert sorted(asked) == sorted(each.id for each in made)
 
 
 def test_a_start_that_was_cut_short_is_not_among_the_names_once_an_engine_opens(site: Any) -> None:
