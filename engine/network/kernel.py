@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 
@@ -123,13 +123,11 @@ class KernelGround:
                 place.unlink()
 
     def _drop_ports(self, lease: Lease) -> None:
-        script = rules.dropped(self._table, lease)
         try:
-            self._change(script)
-        except NetworkFailed:  # never added, or flushed by somebody: each by itself
-            for line in script.splitlines():
-                with suppress(NetworkFailed):
-                    self._change(line + "\n")
+            self._change(rules.dropped(self._table, lease))
+        except NetworkFailed:  # some were never added, or somebody flushed them
+            if left := rules.dropped(self._table, lease, self._seen()):
+                self._change(left)
 
     def known(self) -> list[str]:
         return sorted({path.name for folder in (self._folder, self._users) if folder.is_dir() for path in folder.iterdir()})

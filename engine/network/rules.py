@@ -102,9 +102,13 @@ def added(table: str, lease: Lease) -> str:
     )
 
 
-def dropped(table: str, lease: Lease) -> str:
-    """The inverse of `added`."""
-    return "".join(f"delete element inet {table} {name} {{ {key} }}\n" for name, key, _ in elements(lease))
+def dropped(table: str, lease: Lease, found: "Seen | None" = None) -> str:
+    """The inverse of `added`. found: what the table holds, where some may be gone from it."""
+    return "".join(
+        f"delete element inet {table} {name} {{ {key} }}\n"
+        for name, key, _ in elements(lease)
+        if found is None or key in found.maps.get(name, ())
+    )
 
 
 def elements(lease: Lease) -> Iterator[tuple[str, str, str]]:

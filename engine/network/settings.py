@@ -28,7 +28,7 @@ def wanted(bridge: str) -> dict[str, str]:
     """What each setting has to be for the network of a bridge, by the file's name.
 
     The host passes packets on, those of this bridge too, and takes those from 127.0.0.1 there. It believes no container that says
-    to be a router (RFC 4861, 6.1.2): with CAP_NET_RAW, which they have, each could lead all that the host sends to itself.
+    to be a router (RFC 4861, 6.1.2): with CAP_NET_RAW, if it was given that, it could lead all that the host sends to itself.
     """
     four = {"ipv4/ip_forward": "1", f"ipv4/conf/{bridge}/forwarding": "1", f"ipv4/conf/{bridge}/route_localnet": "1"}
     six = {f"ipv6/conf/{bridge}/disable_ipv6": "0", f"ipv6/conf/{bridge}/accept_ra": "0", "ipv6/conf/all/forwarding": "1"}

@@ -89,6 +89,26 @@ def test_a_start_after_a_flush_sets_the_rules_of_all_anew(site: Any, outside: wo
     assert not ports or outside.get(world.HOST, 9090) == "second\n"
 
 
+@pytest.mark.parametrize("lost", ["flush ruleset", "delete element inet podlink podlink0-ports4 { tcp . 8080 }"])
+def test_ports_of_which_somebody_took_some_are_dropped_in_few_steps(
+    site: Any, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    neighbour, many = site.run("sleep", "1000"), site.run("sleep", "1000", publish=["8080-8179:80-179"])
+    nft(lost)
+    ran, run = list[tuple[str, ...]](), KernelGround._run
+
+    def counted(self: KernelGround, *argv: str, script: str = "") -> "subprocess.CompletedProcess[str]":
+        ran.append(argv)
+        return run(self, *argv, script=script)
+
+    monkeypatch.setattr(KernelGround, "_run", counted)
+    many.stop(0)
+    assert len(ran) <= 3, "a try, a look, and what is left"
+    site.engine.networks.reload()
+    assert site.engine.networks.troubles() == [] and site.status(neighbour) == "running"
+    assert "tcp . 81" not in world.ruleset()
+
+
 def test_a_table_that_another_root_comes_into_is_not_deleted(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """It comes at the worst moment: when the last network of the first root is out of the table, and that was seen."""
     networks = [
