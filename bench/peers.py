@@ -22,10 +22,10 @@ default_subnet = "10.91.0.0/16"
 
 
 class Peer:
-    """An engine behind the Docker Engine API. cgroup: the parent of its containers'."""
+    """An engine behind the Docker Engine API, a process. cgroup: the parent of its containers'."""
 
-    def __init__(self, name: str, address: Path, cgroup: str) -> None:
-        self.name, self.address, self.cgroup = name, address, cgroup
+    def __init__(self, name: str, address: Path, cgroup: str, pid: int) -> None:
+        self.name, self.address, self.cgroup, self.pid = name, address, cgroup, pid
 
     def call(self, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> bytes:
         with socket.socket(socket.AF_UNIX) as connection:
@@ -89,8 +89,8 @@ def _running(name: str, folder: Path, archive: Path | None, cgroup: str) -> Iter
     (folder / "containers.conf").write_text(CONTAINERS_CONF.format(folder=folder))
     command = ["unshare", "--mount", "sh", "-ec", f'{PRIVATE}exec "$@"', "sh", *COMMANDS[name](folder)]
     environment = os.environ | {"CONTAINERS_CONF": str(folder / "containers.conf")}
-    peer = Peer(name, folder / "socket", cgroup)
     with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log, env=environment) as process:
+        peer = Peer(name, folder / "socket", cgroup, process.pid)
         try:
             _wait_until_it_answers(peer, process)
             if archive:

@@ -5,7 +5,7 @@
 
 The image has three layers of this machine's own /usr, served by docker-registry on loopback, in a network namespace of our own.
 Where podman or docker is installed, it pulls in the same rounds. Everything is on disk below TMPDIR; `TMPDIR=/dev/shm make
-bench-pull` takes the disk out.
+bench-pull` takes the disk out. The clock means something on an idle machine only; the time of processors nearly everywhere.
 """
 
 import gzip
@@ -20,8 +20,9 @@ import sys
 import tarfile
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ MOST = 60 * 2**20
 """Bytes of files in a layer."""
 OCI = "application/vnd.oci.image"
 OURS, TAR = "PullImage", "GNU tar of the same layers"
+EACH = 0.01
+"""Seconds between two weighings."""
 
 
 class Layout:
@@ -110,15 +113,45 @@ def tar(layers: Sequence[Path], folder: Path) -> None:
         subprocess.run(["tar", "-xzf", layer, "-C", folder / layer.name], check=True)
 
 
-def reset_peak(pid: int) -> None:
-    """Begin to measure the peak anew: proc_pid_clear_refs(5)."""
-    Path(f"/proc/{pid}/clear_refs").write_text("5")
+def processor(pid: int) -> float:
+    """Seconds that a process has worked, and those of its children that have ended: proc_pid_stat(5), fields 14 to 17."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def memory(pid: int, field: str) -> float:
-    """VmRSS or VmHWM, the peak, of a process, in MiB: proc_pid_status(5)."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith(field))) / 1024
+def memory(pid: int) -> float:
+    """PSS of a process and all that it has started, in MiB: proc_pid_smaps(5)."""
+    own = 0.0
+    with suppress(OSError, StopIteration):  # it ended just now
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        own = int(next(line.split()[1] for line in lines if line.startswith("Pss:"))) / 1024
+    return own + sum(memory(child) for child in children(pid))
+
+
+def children(pid: int) -> list[int]:
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += map(int, path.read_text().split())
+    return found
+
+
+@contextmanager
+def weighing(pid: int) -> Iterator[list[float]]:
+    """What `memory` says, again and again while the block lasts."""
+    weights, over = [memory(pid)], threading.Event()
+
+    def weigh() -> None:
+        while not over.wait(EACH):
+            weights.append(memory(pid))
+
+    scale = threading.Thread(target=weigh)
+    scale.start()
+    try:
+        yield weights
+    finally:
+        over.set()
+        scale.join()
 
 
 def main() -> int:
@@ -146,50 +179,67 @@ def main() -> int:
     return 0
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Of one time: on the clock, and of processors."""
+
+    clock: Milliseconds
+    busy: Milliseconds
+
+
 class Rounds:
-    """figures: milliseconds by who took them, one a round; all take their turn, so that a slow moment hits all of them."""
+    """figures: by who took them, one a round; all take their turn, so that a slow moment hits all of them."""
 
     def __init__(self, layout: Layout, client: Client, service: int, image: str, peers: Sequence[Peer]) -> None:
         self.layout, self.client, self.service, self.image, self.peers = layout, client, service, image, peers
-        self.figures: dict[str, list[Milliseconds]] = {}
-        self.peaks: list[float] = []
+        self.figures: dict[str, list[Figure]] = {}
 
     def run(self) -> None:
-        self.client.call(f"{PODMAN}.Ping")
-        rest = memory(self.service, "VmRSS")
+        self.pull()
+        self.drop()
+        with weighing(self.service) as weights:  # not timed: to be looked at costs time
+            self.pull()
+        self.drop()
         for _ in range(ROUNDS):
             self.unpack()
-            self.pull()
+            self.note(OURS, self.service, self.pull)
+            self.drop()
             for peer in self.peers:
-                self.note(peer.name, timed(peer.pull, self.image))
+                self.note(peer.name, peer.pid, peer.pull, self.image)
                 peer.drop(self.image)
-        show(self.layout, self.figures, rest, max(self.peaks))
+        show(self.layout, self.figures, weights)
 
     def unpack(self) -> None:
         scratch = self.layout.folder / "scratch"
-        self.note(TAR, timed(tar, self.layout.layers, scratch))
+        self.note(TAR, os.getpid(), tar, self.layout.layers, scratch)
         shutil.rmtree(scratch)
 
     def pull(self) -> None:
-        reset_peak(self.service)
-        self.note(OURS, timed(self.client.call, f"{PODMAN}.PullImage", name=self.image))
-        self.peaks.append(memory(self.service, "VmHWM"))
+        self.client.call(f"{PODMAN}.PullImage", name=self.image)
+
+    def drop(self) -> None:
         self.client.call(f"{PODMAN}.RemoveImage", name=self.image, force=True)
 
-    def note(self, who: str, figure: Milliseconds) -> None:
-        self.figures.setdefault(who, []).append(figure)
+    def note(self, who: str, pid: int, act: Callable[..., object], *arguments: object) -> None:
+        before = processor(pid)
+        clock = timed(act, *arguments)
+        self.figures.setdefault(who, []).append(Figure(clock, (processor(pid) - before) * 1000))
 
 
-def show(layout: Layout, figures: dict[str, list[Milliseconds]], rest: float, peak: float) -> None:
+def show(layout: Layout, figures: dict[str, list[Figure]], weights: list[float]) -> None:
     size = sum(layer.stat().st_size for layer in layout.layers) / 2**20
     print(f"{layout.entries} entries in {len(layout.layers)} layers, {size:.0f} MiB compressed; {os.cpu_count()} processors\n")
+    print(f"  {'medians, and times GNU tar round by round':44} {'on the clock':32} of processors")
     for who, taken in figures.items():
-        ratios = [one / other for one, other in zip(taken, figures[TAR], strict=True)]
-        print(
-            f"  {who:28} {statistics.median(taken):7.0f} ms   {min(taken):.0f} to {max(taken):.0f}"
-            f"   {statistics.median(ratios):.2f} times GNU tar, round by round {min(ratios):.2f} to {max(ratios):.2f}"
-        )
-    print(f"  {'memory of the service':28} {rest:7.0f} MiB at rest, {peak:.0f} MiB at most while it pulls")
+        clock = beside([each.clock for each in taken], [each.clock for each in figures[TAR]])
+        busy = beside([each.busy for each in taken], [each.busy for each in figures[TAR]])
+        print(f"  {who:44} {clock:32} {busy}")
+    print(f"  {'memory of service and jails, PSS':44} {weights[0]:.0f} MiB at rest, {max(weights):.0f} at most while it pulls")
+
+
+def beside(taken: list[Milliseconds], floor: list[Milliseconds]) -> str:
+    ratios = [one / other for one, other in zip(taken, floor, strict=True)]
+    return f"{statistics.median(taken):6.0f} ms  {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 if __name__ == "__main__":

@@ -49,9 +49,11 @@ def image_volumes(paths: Iterable[str], kind: str, own: Path, taken: Iterable[st
     """For the places that the image declares as volumes and that nothing else takes. kind: `bind`, `tmpfs` or `ignore`."""
     if kind not in ("", "bind", "tmpfs", "ignore"):
         raise InvalidRequest(f"image_volume_type: {kind!r} is none of bind, tmpfs and ignore")
-    free = [place for path in paths if (place := posixpath.normpath("/" + path.lstrip("/"))) not in {*taken, "/"}]
     if kind == "ignore":
         return [], []
+    free = [place for path in paths if (place := posixpath.normpath("/" + path.lstrip("/"))) not in {*taken, "/"}]
+    if wrong := next((place for place in free if "\0" in place), ""):
+        raise InvalidRequest(f"image: it declares a volume at {wrong[:200]!r}, which is no path; give image_volume_type ignore")
     if kind == "tmpfs":
         return [], [Tmpfs(destination=place, options=("rw", "nosuid", "nodev", "tmpcopyup")) for place in free]
     return [_anonymous(place, (), own) for place in free], []

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from podlink.engine.errors import ErrorOccurred, InvalidArchive
 from podlink.engine.images.transports.base import RawManifest, Source
 from podlink.engine.oci.digest import Digest
+from podlink.engine.oci.distribution.refusal import printable
 from podlink.engine.oci.image import document, media_types, platforms
 from podlink.engine.oci.image.chain import chain_ids
 from podlink.engine.oci.image.config import ImageConfig
@@ -106,7 +107,7 @@ def fetch_small(source: Source, descriptor: Descriptor) -> bytes:
 def _look_at_platform(config: ImageConfig, platform: Platform, where: str) -> None:
     """An image of another system is none for us. One for other processors is only told of, as podman does: it may be wanted for
     another machine, or run by an emulator (binfmt_misc), or its configuration may be wrong. Raises ErrorOccurred."""
-    made_for = "/".join(filter(None, (config.os, config.architecture, config.variant)))
+    made_for = printable("/".join(filter(None, (config.os, config.architecture, config.variant))))
     if config.os != platforms.OS:
         raise ErrorOccurred(f"{where}: no image for {platform}; it is for {made_for}")
     if config.architecture != platform.architecture:

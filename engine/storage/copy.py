@@ -1,7 +1,8 @@
 """A tree copied as it is: names of the same file stay names of the same file, holes stay holes, times and attributes are kept.
 
 Bytes are shared where the file system can (FICLONE, on btrfs and xfs), else moved by the kernel (copy_file_range(2)), else read
-and written. Without root, owners are not kept, nor attributes that are the kernel's, nor device nodes.
+and written. Without root, attributes that are the kernel's and device nodes are not kept, and owners only where an attribute says
+them (`oci.layer.ownership`).
 """
 
 import errno

@@ -32,6 +32,15 @@ def test_one_for_other_processors_is_kept_and_told(engine: Engine, tmp_path: Pat
     assert engine.images.inspect(image)["Architecture"] == "arm"
 
 
+def test_a_strangers_words_are_told_printably_and_no_longer_than_one_reads(
+    engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_layout(tmp_path / "o", LAYERS, platform={"architecture": "\x1b[31m\n" + "x" * 100_000})
+    engine.images.pull(f"oci:{tmp_path}/o:v1")
+    (told,) = warnings(caplog.records)
+    assert told.isprintable() and len(told) < 600
+
+
 def test_one_for_this_machine_is_not_told_of(engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_layout(tmp_path / "o", LAYERS)
     engine.images.pull(f"oci:{tmp_path}/o:v1")

@@ -6,8 +6,8 @@
     attributes                                 a file that is read-only for its owner takes none any more
     mode, time                                 last; of a directory the time comes at the very end, when its members are there
 
-Without rights there are no owners, devices or kernel's attributes: they are passed over, and modes keep `u+r` (directories
-`u+rwx`), so that the tree can be copied and removed again.
+Without rights there are no devices or kernel's attributes: they are passed over; owners are noted (`ownership`), and modes keep
+`u+r` (directories `u+rwx`), so that the tree can be copied and removed again.
 """
 
 import errno
@@ -21,6 +21,7 @@ from typing import BinaryIO, TypeVar
 from podlink.engine.config import Limits
 from podlink.engine.errors import InvalidArchive, StorageFailed
 from podlink.engine.linux import portable, trees
+from podlink.engine.oci.layer import ownership
 from podlink.engine.oci.layer.archive import Archive
 from podlink.engine.oci.layer.entry import Data, Entry, Kind, shown
 from podlink.engine.oci.layer.hiding import Hiding
@@ -299,6 +300,8 @@ class Unpacker:
         """Owner, attributes and mode of an open file or directory."""
         if self._place.privileged:
             os.fchown(descriptor, entry.uid, entry.gid)
+        else:
+            ownership.keep(descriptor, (entry.uid, entry.gid))
         for name, value in entry.xattrs.items():
             self._set_attribute(descriptor, entry, name, value)
         least = 0 if self._place.privileged else 0o700 if entry.kind is Kind.DIRECTORY else 0o400
@@ -316,6 +319,8 @@ class Unpacker:
         """Set what a layer may set and this file system can hold."""
         if name.startswith(OWN_ATTRIBUTES):
             raise InvalidArchive(f"entry {shown(entry.name)}: overlayfs keeps its own books in the attribute {name[:80]!r}")
+        if name == ownership.ATTRIBUTE:  # it is ours to set
+            return
         if not (name.startswith("user.") or (self._place.privileged and name in KERNEL_ATTRIBUTES)):
             return
         try:

@@ -19,6 +19,7 @@ from podlink.engine.linux.trees import DIRECTORY, GONE, folders, open_folder
 from podlink.engine.oci.layer.encode import END, encode, padding
 from podlink.engine.oci.layer.entry import Entry, Kind
 from podlink.engine.oci.layer.owners import Owners
+from podlink.engine.oci.layer.ownership import ATTRIBUTE, owner_of
 from podlink.engine.oci.layer.whiteouts import PREFIX
 
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -145,7 +146,8 @@ class Writer:
         return True
 
     def _entry(self, path: bytes, kind: Kind, status: os.stat_result, attributes: dict[str, bytes], **more: Any) -> Entry:
-        uid, gid = status.st_uid, status.st_gid
+        uid, gid = owner_of(status, attributes)
+        attributes.pop(ATTRIBUTE, None)
         if self._owners:
             (uid, gid), attributes = self._owners.inside(uid, gid), self._owners.attributes_inside(attributes)
         mode, mtime = stat.S_IMODE(status.st_mode), status.st_mtime_ns

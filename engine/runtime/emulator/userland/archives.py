@@ -157,7 +157,7 @@ def _add(process: Process, made: tarfile.TarFile, path: str) -> None:
     entry = made.gettarinfo(host, path.lstrip("/") or ".")
     if entry is None:
         return
-    entry.uid, entry.gid = process.tree.owners.of(host.lstat())
+    entry.uid, entry.gid = process.tree.owners.of(host, host.lstat())
     entry.uname, entry.gname = users.user_name(process.tree, entry.uid) or "", users.group_name(process.tree, entry.gid) or ""
     if entry.isreg():
         with host.open("rb") as file:

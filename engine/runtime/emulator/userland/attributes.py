@@ -5,6 +5,7 @@ import os
 import posixpath
 import re
 import stat as kinds
+from pathlib import Path
 
 from podlink.engine.runtime.emulator.process import Process
 from podlink.engine.runtime.emulator.tree import refusal
@@ -36,16 +37,17 @@ def stat(process: Process) -> int:
     status = 0
     for path in paths:
         try:
-            entry = process.call(lambda path=path: place(process, path, follow="L" in found).lstat())  # type: ignore[misc]
+            host = place(process, path, follow="L" in found)
+            entry = process.call(host.lstat)
         except OSError as error:
             status = refused(process, f"can't stat '{path}'", error)
         else:
-            process.write(1, _told(process, found["c"], path, entry) + "\n")
+            process.write(1, _told(process, found["c"], path, host, entry) + "\n")
     return status
 
 
-def _told(process: Process, text: str, path: str, entry: os.stat_result) -> str:
-    uid, gid = process.tree.owners.of(entry)
+def _told(process: Process, text: str, path: str, host: Path, entry: os.stat_result) -> str:
+    uid, gid = process.tree.owners.of(host, entry)
     kind = KINDS[kinds.S_IFMT(entry.st_mode)][1]
     known = {
         "n": path,

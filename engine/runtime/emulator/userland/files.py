@@ -263,14 +263,15 @@ def _list(process: Process, names: list[str], folder: str, found: Options) -> No
             process.write(1, f"{name}{mark}\n")
             continue
         link = ""
-        if stat.S_ISLNK((status := status_of(name)).st_mode):
-            link = f" -> {place(process, posixpath.join(folder, name), follow=False).readlink()}"
-        process.write(1, _row(process, status, found) + name + link + "\n")
+        host = place(process, posixpath.join(folder, name), follow=False)
+        if stat.S_ISLNK((status := process.call(host.lstat)).st_mode):
+            link = f" -> {host.readlink()}"
+        process.write(1, _row(process, host, status, found) + name + link + "\n")
 
 
-def _row(process: Process, status: os.stat_result, found: Options) -> str:
+def _row(process: Process, host: Path, status: os.stat_result, found: Options) -> str:
     """What `ls -l` tells before the name."""
-    uid, gid = process.tree.owners.of(status)
+    uid, gid = process.tree.owners.of(host, status)
     user = str(uid) if "n" in found else user_name(process.tree, uid) or str(uid)
     group = str(gid) if "n" in found else group_name(process.tree, gid) or str(gid)
     moment = time.strftime("%b %e %H:%M", time.gmtime(status.st_mtime))

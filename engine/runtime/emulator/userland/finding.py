@@ -167,7 +167,11 @@ class _Expression:
             if not value.isdecimal():
                 raise Exited(complain(self._process, f"invalid number '{value}'"))
             return self._always("most" if word == "-maxdepth" else "least", int(value))
-        tree, now = self._process.tree, self._process.run.clock.now() / 1e9
+        process, tree, now = self._process, self._process.tree, self._process.run.clock.now() / 1e9
+
+        def owner(entry: Entry) -> tuple[int, int]:
+            return tree.owners.of(place(process, entry.path, follow=False), entry.status)
+
         tests: dict[str, Callable[[], Rule]] = {
             "-name": lambda: lambda entry: fits(value, _base(entry.path)),
             "-iname": lambda: lambda entry: fits(value.lower(), _base(entry.path).lower()),
@@ -178,8 +182,8 @@ class _Expression:
             "-newer": lambda: self._newer(value),
             "-mtime": lambda: self._number(value, lambda entry: int((now - entry.status.st_mtime) // DAY)),
             "-mmin": lambda: self._number(value, lambda entry: int((now - entry.status.st_mtime) // MINUTE)),
-            "-user": lambda: lambda entry: value in _called(tree.owners.of(entry.status)[0], users.user_name, tree),
-            "-group": lambda: lambda entry: value in _called(tree.owners.of(entry.status)[1], users.group_name, tree),
+            "-user": lambda: lambda entry: value in _called(owner(entry)[0], users.user_name, tree),
+            "-group": lambda: lambda entry: value in _called(owner(entry)[1], users.group_name, tree),
         }
         return tests[word]()
 
