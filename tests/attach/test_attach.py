@@ -243,11 +243,8 @@ def test_typing_at_a_terminal_that_was_not_opened_is_let_go(desk: Desk) -> None:
 def test_many_clients_see_the_same(desk: Desk) -> None:
     container = desk.run("cat", interactive=True)
     clients = [container.attach() for _ in range(20)]
-    while True:  # until each is in: what came before is in the log alone
-        clients[0].send(b".\n")
-        seen = [client.receive(1) for client in clients]
-        if seen == [("stdout", b".\n")] * 20:
-            break
+    clients[0].send(b".\n")
+    assert [client.receive(patience()) for client in clients] == [("stdout", b".\n")] * 20
     for client in clients:
         client.close()
 
@@ -296,7 +293,7 @@ def test_the_log_is_opened_anew_when_it_was_moved(desk: Desk) -> None:
 
 def test_a_created_one_is_stopped_killed_and_removed_like_any_other(desk: Desk) -> None:
     for end in ("stop", "kill", "remove", "sweep"):
-        container = desk.create("sleep", "1000")
+        container = desk.create("sleep", "1000", stop_timeout=300)
         container.attach().close()
         assert desk.status(container) == "created" and desk.row(container).pid > 0
         begun = time.monotonic()
@@ -310,7 +307,7 @@ def test_a_created_one_is_stopped_killed_and_removed_like_any_other(desk: Desk) 
             assert container.id in desk.engine.containers.delete_stopped()
             continue
         container.remove(force=end == "remove")
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 300
         with pytest.raises(ContainerNotFound):
             desk.engine.containers.get(container.id)
 

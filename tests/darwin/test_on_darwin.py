@@ -27,12 +27,13 @@ from podlink.engine.storage.copy import copy_tree
 
 STORY = Path(__file__).with_name("darwin_story.py")
 CHAPTERS = 16
-PATIENCE = 20.0
 
 
 @pytest.mark.parametrize("options", [(), ("--root",)], ids=["user", "root"])
 def test_all_that_an_emulated_engine_does_it_does_on_macos(options: tuple[str, ...]) -> None:
-    done = subprocess.run([sys.executable, str(STORY), *options], capture_output=True, text=True, timeout=patience())
+    environment = {**os.environ, "PYTHONPATH": str(STORY.parent.parent)}
+    argv = [sys.executable, str(STORY), *options]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=patience(), env=environment)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert {chapter: trouble for chapter, trouble in told.items() if trouble} == {} and len(told) == CHAPTERS
@@ -81,7 +82,7 @@ def test_what_is_added_while_somebody_waits_is_watched(polling: Polling) -> None
     waiting.start()
     ours, theirs = pair(polling, True)
     theirs.close()
-    waiting.join(PATIENCE)
+    waiting.join(patience())
     assert found == [[ours.fileno()]]
     ours.close()
 

@@ -147,7 +147,7 @@ def test_a_script_names_its_interpreter(make: Make) -> None:
 
 def test_processes_are_limited(make: Make) -> None:
     stage = make()
-    launch = stage.launch("crowd", "/bin/sh", "-c", "sleep 9 & sleep 9 & sleep 9 & echo never")
+    launch = stage.launch("crowd", "/bin/sh", "-c", "sleep 99 & sleep 99 & sleep 99 & echo never")
     limited = with_spec(launch, linux={**launch.spec["linux"], "resources": {"pids": {"limit": 3}}})
     stage.runtime.run(limited)
     assert stage.end("crowd").code == 2

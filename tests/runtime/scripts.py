@@ -91,7 +91,7 @@ COMMANDS = {
     ),
     "sleep": ("sleep 0 0.01; echo $?; sleep x 2>&1; echo $?", "0\nsleep: invalid number 'x'\n1\n"),
     "kill": (
-        "sleep 9 & kill $!; wait $! 2>/dev/null; echo $?; kill -l 9; kill -l TERM; kill 9999 2>/dev/null; echo $?",
+        "sleep 99 & kill $!; wait $! 2>/dev/null; echo $?; kill -l 9; kill -l TERM; kill 9999 2>/dev/null; echo $?",
         "143\nKILL\n15\n1\n",
     ),
     "sed": (
@@ -125,7 +125,7 @@ COMMANDS = {
         "f\n1\n/work/f\n/bin/sh\n1\n",
     ),
     "timeout": (
-        "{ timeout 5 sh -c 'exit 3'; echo $?; timeout 0.1 sleep 9; echo $?; timeout -s KILL 0.1 sleep 9; echo $?; } 2>/dev/null",
+        "{ timeout 99 sh -c 'exit 3'; echo $?; timeout 0.1 sleep 9; echo $?; timeout -s KILL 0.1 sleep 99; echo $?; } 2>/dev/null",
         "3\n143\n137\n",
     ),
     "expr": (
@@ -224,7 +224,7 @@ COMMANDS = {
         "realpath /etc/../etc/passwd; ln -s /etc/passwd l; realpath l .; realpath no 2>&1; echo $?; readlink -f no; "
         "echo $?; mkdir -p d/e; "
         "du d | cut -f2; du -a d | wc -l; du no 2>&1; groups ada; groups no 2>&1; usleep 1000; setsid echo hi; "
-        "sleep 9 & pidof sleep | wc -w; "
+        "sleep 99 & until pidof sleep > pids; do usleep 1000; done; wc -w < pids; "
         "kill $!; pidof no; echo $?; expr $(nproc) \\> 0; wget -q -O - http://no.invalid/x 2>&1; nc 127.0.0.1 1 2>&1; echo $?; "
         "ping -c 1 no.invalid 2>&1",
         "/etc/passwd\n/etc/passwd\n/work\nrealpath: no: No such file or directory\n1\n1\nd/e\nd\n2\n"
@@ -348,7 +348,7 @@ LANGUAGE = {
         "set -o pipefail; (exit 3) | true; echo $?; set +o pipefail; false | true; echo $?; "
         "sh -eo pipefail -c 'false | true; echo no'; "
         "echo $?; set -a; y=2; set +a; env | grep ^y=; echo 'echo $1; return 4; echo no' > s; . ./s arg; echo $?; "
-        "i=1; echo $((i++)) $((++i)) $((2**10)) $((- -1)); let i=i+1; echo $i; sleep 9 & kill %1; wait $! 2>/dev/null; echo $?; "
+        "i=1; echo $((i++)) $((++i)) $((2**10)) $((- -1)); let i=i+1; echo $i; sleep 99 & kill %1; wait $! 2>/dev/null; echo $?; "
         "printf 'a\\0b\\0' | while IFS= read -r -d '' f; do echo \"<$f>\"; done; "
         "printf abc | { read -n 2 x; echo $x; }; return 0; echo no",
         "3\n0\n1\ny=2\narg\n4\n1 3 1024 1\n4\n143\n<a>\n<b>\nab\n",

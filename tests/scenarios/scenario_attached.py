@@ -1,16 +1,15 @@
 """Whoever is attached to a container in a scenario: what is typed, and what is seen."""
 
-import time
+from patience import patience
 
 from podlink.engine.streams.attachment import SocketAttachment
 
 
 class Attached:
-    """By the sockets that GetAttachSockets answers. patience: seconds that anything may take to be seen."""
+    """By the sockets that GetAttachSockets answers."""
 
-    def __init__(self, io_socket: str, control_socket: str, patience: float) -> None:
+    def __init__(self, io_socket: str, control_socket: str) -> None:
         self._streams = SocketAttachment(io_socket, control_socket)
-        self._patience = patience
         self._seen: dict[str, bytes] = {}
         self._looked: dict[str, int] = {}
         """How far, by the name of the stream."""
@@ -28,9 +27,8 @@ class Attached:
 
     def see(self, text: str) -> None:
         """Wait until it has come in one stream, behind what `see` found there before."""
-        deadline = time.monotonic() + self._patience
         while not self._found(text.encode()):
-            assert self._receive(deadline), f"{text!r} did not come, but {self._seen}"
+            assert self._receive(), f"{text!r} did not come, but {self._seen}"
 
     def _found(self, text: bytes) -> bool:
         for name, seen in self._seen.items():
@@ -41,18 +39,17 @@ class Attached:
 
     def all(self) -> dict[str, str]:
         """Wait for the container's end: what came, by the name of the stream."""
-        deadline = time.monotonic() + self._patience
-        while self._receive(deadline):
+        while self._receive():
             pass
         return {name: seen.decode() for name, seen in sorted(self._seen.items())}
 
     def close(self) -> None:
         self._streams.close()
 
-    def _receive(self, deadline: float) -> bool:
+    def _receive(self) -> bool:
         """Whether there was more to come."""
         try:
-            piece = self._streams.receive(max(deadline - time.monotonic(), 0.001))
+            piece = self._streams.receive(patience())
         except TimeoutError:
             raise AssertionError(f"nothing more came, but {self._seen}") from None
         if piece is None:

@@ -24,7 +24,6 @@ Everything else is compared as it is.
 import json
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
@@ -32,6 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from patience import patience, until
 from scenario_attached import Attached
 from scenario_file import Answered, Attach, Call, Do, File, Given, Logged, Network, Scenario, Seen, Step
 
@@ -44,7 +44,6 @@ from podlink.engine.errors import EngineError
 
 PODMAN = "io.projectatomic.podman"
 IMAGE = "docker.io/library/small:latest"
-PATIENCE = 20.0
 
 TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?( \+0000 UTC|Z)")
 NEVER = "0001-01-01T00:00:00Z"
@@ -142,7 +141,7 @@ class Play:
         self.ids[self.stage.engine.images.inspect("small")["Id"].removeprefix("sha256:")] = "small"
 
     def connect(self) -> Client:
-        return self.stack.enter_context(Client.connect(self.stage.address, timeout=PATIENCE))
+        return self.stack.enter_context(Client.connect(self.stage.address, timeout=patience()))
 
     def step(self, step: Step) -> str:
         match step:
@@ -160,7 +159,7 @@ class Play:
             case Call():
                 self.begin(step)
             case Answered():
-                return self.waiting.pop(step.alias).result(PATIENCE)
+                return self.waiting.pop(step.alias).result(patience())
             case Attach():
                 self.attach(step.name)
             case Do():
@@ -177,7 +176,7 @@ class Play:
 
     def attach(self, name: str) -> None:
         sockets = self.client.call(f"{PODMAN}.GetAttachSockets", name=name)["sockets"]
-        self.attached[name] = Attached(sockets["io_socket"], sockets["control_socket"], PATIENCE)
+        self.attached[name] = Attached(sockets["io_socket"], sockets["control_socket"])
         self.stack.callback(self.attached[name].close)
 
     def do(self, step: Do, attached: Attached) -> None:
@@ -192,11 +191,13 @@ class Play:
                 attached.end()
 
     def await_line(self, logged: Logged) -> None:
-        deadline = time.monotonic() + PATIENCE
         with self.connect() as client:
-            while f"{logged.line}\n" not in client.call(f"{PODMAN}.GetContainerLogs", name=logged.name)["container"]:
-                assert time.monotonic() < deadline, f"{logged.name} never wrote {logged.line!r}"
-                time.sleep(0.01)
+
+            def lines() -> list[str]:
+                written: list[str] = client.call(f"{PODMAN}.GetContainerLogs", name=logged.name)["container"]
+                return written
+
+            until(lambda: f"{logged.line}\n" in lines(), f"{logged.name} never wrote {logged.line!r}")
 
     def begin(self, call: Call) -> None:
         """Send it, and read the answer in a thread that ends with the scenario."""
@@ -204,7 +205,7 @@ class Play:
         answer: Future[str] = Future()
         thread = threading.Thread(target=lambda: answer.set_result(self.call(client, call)))
         thread.start()
-        self.stack.callback(thread.join, PATIENCE)
+        self.stack.callback(thread.join, patience())
         self.waiting[call.alias] = answer
 
     def call(self, client: Client, call: Call) -> str:

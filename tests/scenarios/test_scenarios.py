@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from patience import patience
 from scenario_file import FOLDER, Call, Scenario, read, scenarios
-from scenario_player import PATIENCE, PODMAN, Stage
+from scenario_player import PODMAN, Stage
 from scenario_stages import emulated_stage, runc_stage
 
 from podlink.api.podman.service import HANDLERS
@@ -69,7 +70,7 @@ def test_an_engine_that_was_closed_below_its_service_is_an_error_of_the_runtime(
     make: Callable[[Path], Engine], tmp_path: Path
 ) -> None:
     """No scenario: the engine is gone for good, and the next one would have none."""
-    with make(tmp_path) as engine, serve(engine) as address, Client.connect(address, timeout=PATIENCE) as client:
+    with make(tmp_path) as engine, serve(engine) as address, Client.connect(address, timeout=patience()) as client:
         engine.close()
         with pytest.raises(VarlinkError, match="closed; open the engine again") as refusal:
             client.call(f"{PODMAN}.ListContainers")

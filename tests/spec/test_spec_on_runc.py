@@ -112,7 +112,7 @@ def test_the_least_memory_that_is_taken_is_enough_to_start(busybox: Jail) -> Non
 
 
 def test_pids_are_limited(busybox: Jail) -> None:
-    done = busybox.attempt(["sh", "-c", "for i in 1 2 3 4 5; do sleep 1 & done"], resources=Resources(pids_limit=4))
+    done = busybox.attempt(["sh", "-c", "for i in 1 2 3 4 5; do sleep 99 & done"], resources=Resources(pids_limit=4))
     assert "can't fork" in done.stderr
 
 

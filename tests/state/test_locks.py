@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import state_workers
 from other_processes import Start
-from patience import patience
+from patience import patience, until
 
 from podlink.engine.cancel import Never
 from podlink.engine.errors import Cancelled, EngineUnavailable, StorageFailed
@@ -195,8 +195,7 @@ def test_who_waited_on_a_removed_file_starts_over_with_the_new_one(tmp_path: Pat
     waiter = threading.Thread(target=wait_and_hold)
     with first.hold("web"):
         waiter.start()
-        while opened(path) < 2:  # until the waiter has the old file open, too
-            time.sleep(0.001)
+        until(lambda: opened(path) == 2)  # the waiter has the old file open, too
         first.forget("web")
     got.wait()
     assert path.exists(), "the waiter holds a file without a name"
