@@ -33,6 +33,8 @@ SEND_PATIENCE = 30.0
 ENDING = "the service is ending"
 GRACE = 5.0
 """Seconds that calls under way have to end when the server closes."""
+TAKING = 0.5
+"""Seconds of these for who takes several replies, to take one that is being sent. All that would follow is an excuse."""
 
 
 class Parked:
@@ -63,6 +65,8 @@ class Server:
         self._open: dict[socket.socket, Cancellation | Parked | None] = {}
         self._resting: set[socket.socket] = set()
         """Of those that are open: without a thread, until the lookout says that a call came."""
+        self._streams: set[socket.socket] = set()
+        """Of those that are open: one of several replies is being sent, and not what they lead to."""
         self._since = time.monotonic()
         self._starting = threading.Lock()
         """The size of stacks is one for all threads that are started at a time."""
@@ -183,13 +187,19 @@ class Server:
                 for reply in replies:
                     if isinstance(reply, Pending):
                         return reply
-                    for piece in pieces(reply):
-                        link.sendall(piece)
+                    self._send(link, reply)
             finally:
                 replies.close()  # type: ignore[attr-defined]
         finally:
             self._lookout.forget(link)
         return None
+
+    def _send(self, link: socket.socket, reply: dict[str, object]) -> None:
+        if "continues" in reply:
+            self._streams.add(link)
+        for piece in pieces(reply):
+            link.sendall(piece)
+        self._streams.discard(link)
 
     # Calls that wait without a thread
 
@@ -252,6 +262,7 @@ class Server:
     def _leave(self, link: socket.socket) -> None:
         with self._quiet:
             self._open.pop(link, None)
+            self._streams.discard(link)
             self._since = time.monotonic()
             self._quiet.notify_all()
         link.close()
@@ -275,15 +286,20 @@ class Server:
                 state.set(ENDING)
             with suppress(OSError):
                 link.shutdown(socket.SHUT_RD)
-        deadline = time.monotonic() + GRACE
-        with self._quiet:
-            while self._open and (left := deadline - time.monotonic()) > 0:
-                self._quiet.wait(left)
+        if not self._is_quiet_within(TAKING):
+            for link in list(self._streams):
+                with suppress(OSError):
+                    link.shutdown(socket.SHUT_RDWR)
+            self._is_quiet_within(GRACE - TAKING)
         self._lookout.close()
         if threading.current_thread() is threading.main_thread():
             signal.set_wakeup_fd(-1)
         self._wake_read.close()
         self._wake_write.close()
+
+    def _is_quiet_within(self, seconds: float) -> bool:
+        with self._quiet:
+            return self._quiet.wait_for(lambda: not self._open, seconds)
 
 
 def _timeval(seconds: float) -> bytes:

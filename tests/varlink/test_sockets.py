@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import select
 import socket
 import subprocess
 import sys
@@ -120,6 +121,46 @@ def test_calls_that_were_sent_before_the_end_are_answered(stage: Any, tmp_path: 
         server.close()
         thread.join(patience())
         assert not thread.is_alive() and link.recv(4096).count(b"\0") == 4 and link.recv(1) == b""
+
+
+def test_the_end_waits_for_answers_and_not_for_streams_that_nobody_takes(
+    stage: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "x" * 1_000_000  # more than the socket takes
+
+    def logs(call: Any, args: Any) -> Any:
+        return endless() if call.more else {"container": [line]}
+
+    def endless() -> Any:
+        while True:
+            yield {"container": [line]}
+
+    for name in ("GRACE", "SEND_PATIENCE"):
+        monkeypatch.setattr(f"podlink.api.varlink.server.{name}", 10 * patience())
+    stage.logs = logs
+    with (
+        listen(f"unix:{tmp_path}/s") as listener,
+        socket.socket(socket.AF_UNIX) as follower,
+        socket.socket(socket.AF_UNIX) as slow,
+    ):
+        server = Server(stage.service(), listener)
+        thread = threading.Thread(target=server.serve)
+        thread.start()
+        for link, more in ((follower, True), (slow, False)):
+            link.connect(f"{tmp_path}/s")
+            call = {"method": f"{PODMAN}.GetContainerLogs", "parameters": {"name": "a"}, "more": more}
+            link.sendall(json.dumps(call).encode() + b"\0")
+            assert link.recv(1, socket.MSG_PEEK) == b"{"
+        server.close()
+        end = select.poll()
+        end.register(follower, 0)
+        assert end.poll(1000 * patience()), "the stream ends"
+        got = b"".join(iter(lambda: follower.recv(65536), b""))
+        assert got.startswith(b"{") and not got.endswith(b"\0"), "within a reply"
+        assert thread.is_alive(), "there is an answer that was not taken yet"
+        assert json.loads(b"".join(iter(lambda: slow.recv(65536), b""))[:-1]) == {"parameters": {"container": [line]}}
+        thread.join(patience())
+        assert not thread.is_alive()
 
 
 CALLER = """
