@@ -1,6 +1,7 @@
 """WaitContainer, and the waiting that StopContainer does. Whoever waits is woken up by the exit; nobody polls.
 
-However many wait for containers, one thread looks what became of them (`runtime/waits.py`), once for all who wait for the same.
+However many wait for containers, one thread looks what became of them (`runtime/waits.py`), once for all who wait for the same;
+a few others see to it that the host is clean before they are told.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,22 +39,20 @@ def wait(host: Host, name: str, cancel: Cancel = NEVER) -> int:
     ran; Cancelled when the caller leaves. What the run held, its address and ports too, is free once this has returned.
     """
     first = host.state.containers.find(name)
-    outcomes: list[Outcome] = []
-    waiters = [Waiter(first, name, outcomes.append)]
+    waiter = Waiter(first, name, lambda outcome: None)
     try:
         with host.runtime.watch(host.directory(first.id)) as wakeup, ExitStack() as stack:
             stack.callback(cancel.on_set(wakeup.notify))
-            while not _judge(host, waiters):
+            while not (over := _over(host, [waiter])):
                 wakeup.wait()
                 if cancel.is_set():
                     raise Cancelled(f"the caller stopped waiting for container {name}")
     except FileNotFoundError:
-        _settle(host, waiters)
-    (outcome,) = outcomes
+        over = _over(host, [waiter]) or _bereft(host, [waiter])
+    ((_, outcome),) = over
     if isinstance(outcome, EngineError):
         raise outcome
-    with suppress(EngineError), locked(host, first.id, first):
-        pass  # whoever was at the clean-up is done, or else it has been done here
+    _await_cleanup(host, first)
     return outcome
 
 
@@ -66,28 +65,41 @@ def when_ended(host: Host, name: str, deliver: Callable[[Outcome], None]) -> Cal
     waiter = Waiter(first, name, deliver)
     try:
         return host.waits.join(host.directory(first.id), waiter, partial(_judge, host))
-    except FileNotFoundError:
-        _settle(host, [waiter])
+    except FileNotFoundError:  # nothing will come any more
+        _tell(host, _over(host, [waiter]) or _bereft(host, [waiter]))
         return lambda: None
 
 
-def _settle(host: Host, waiters: Sequence[Waiter]) -> None:
-    """The container's directory is gone: nothing will come any more."""
-    _judge(host, waiters) or _bereft(host, waiters)
-
-
 def _judge(host: Host, waiters: Sequence[Waiter]) -> Sequence[Waiter]:
-    """Those of a container's waiters whose waiting is over, now that they were told."""
+    """Those whose waiting is over, and who are told so when the clean-up is."""
+    if over := _over(host, waiters):
+        host.waits.hand(partial(_tell, host, over))
+    return [waiter for waiter, _ in over]
+
+
+def _tell(host: Host, over: Sequence[tuple[Waiter, Outcome]]) -> None:
+    try:
+        _await_cleanup(host, over[0][0].first)
+    finally:
+        for waiter, outcome in over:
+            waiter.deliver(outcome)
+
+
+def _await_cleanup(host: Host, container: Container) -> None:
+    """When this returns whoever was at it is done, or it was done here, or is tried again where the disk refused it."""
+    with suppress(EngineError), locked(host, container.id, container):
+        pass
+
+
+def _over(host: Host, waiters: Sequence[Waiter]) -> list[tuple[Waiter, Outcome]]:
+    """Those of a container's waiters whose waiting is over, and what came of it."""
     container = waiters[0].first.id
     try:
         now = host.state.containers.get(container)
     except ContainerNotFound:
         return _bereft(host, waiters)
     record = ended(host, now)
-    over = [(waiter, code) for waiter in waiters if (code := _status(record, waiter.first, now)) is not None]
-    for waiter, code in over:
-        waiter.deliver(code)
-    return [waiter for waiter, _ in over]
+    return [(waiter, code) for waiter in waiters if (code := _status(record, waiter.first, now)) is not None]
 
 
 def _status(record: Exit | None, first: Container, now: Container) -> int | None:
@@ -101,13 +113,12 @@ def _status(record: Exit | None, first: Container, now: Container) -> int | None
     return now.exit_code if now.status is Status.EXITED or ran_since else None
 
 
-def _bereft(host: Host, waiters: Sequence[Waiter]) -> Sequence[Waiter]:
+def _bereft(host: Host, waiters: Sequence[Waiter]) -> list[tuple[Waiter, Outcome]]:
     """The container was removed meanwhile. If it had run (`rm`), the event of its end still tells the status."""
     ends = [event for event in host.state.events.of(waiters[0].first.id) if event.action == "die"]
-    for waiter in waiters:
-        ran = ends and (waiter.first.status in LIVE or waiter.first.status is Status.CONFIGURED)
-        waiter.deliver(int(ends[0].attributes.get("exit_code", UNSEEN)) if ran else ContainerNotFound(waiter.name))
-    return waiters
+    code = int(ends[0].attributes.get("exit_code", UNSEEN)) if ends else UNSEEN
+    ran = [each for each in waiters if ends and (each.first.status in LIVE or each.first.status is Status.CONFIGURED)]
+    return [(each, code if each in ran else ContainerNotFound(each.name)) for each in waiters]
 
 
 def await_exit(host: Host, container: Container, seconds: float) -> bool:

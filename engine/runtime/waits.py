@@ -2,7 +2,9 @@
 
     join ──▶ ┌─────────────────────────────┐ ◀── notify ── the runtime's `watch`, one for each directory
     leave ─▶ │ directory: who waits there  │ ────────────▶ thread `podlink-waits`: judge(who waits there)
-             └─────────────────────────────┘
+             └─────────────────────────────┘                      │ hand
+                                                                  ▼
+                                              threads `podlink-answers`, a few: what takes a moment before they are told
 
 Changes that come while one is being judged fold into one more look.
 """
@@ -12,10 +14,16 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from podlink.engine.clock import Clock
 from podlink.engine.runtime.base import Wakeup
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+AT_ONCE = 8
+"""Answers that may wait for something at a time, as for a container's lock."""
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +64,7 @@ class Waits:
         self._changed: dict[Room, None] = {}
         self._bell = Wakeup(clock)
         self._thread: threading.Thread | None = None
+        self._answers: ThreadPoolExecutor | None = None
 
     def join(self, directory: Path, waiter: Waiter, judge: Judge) -> Callable[[], None]:
         """Wait until `judge` returns the waiter, or the answer is called. It is asked at once, and after each change.
@@ -74,8 +83,23 @@ class Waits:
         self._look(room)
         return lambda: self._leave(room, waiter)
 
+    def hand(self, answer: Callable[[], None]) -> None:
+        """Have it called by a thread that has the time. For a judge: the engine waits for it when it closes."""
+        from concurrent.futures import ThreadPoolExecutor  # of the engines that are made by the hundred, few come here
+
+        def at_work() -> None:
+            with known:
+                try:
+                    answer()
+                except Exception:
+                    log.exception("who waited could not be answered")
+
+        known = self._clock.starting("podlink-answers")
+        self._answers = self._answers or ThreadPoolExecutor(AT_ONCE, thread_name_prefix="podlink-answers")
+        self._answers.submit(at_work)
+
     def close(self) -> None:
-        """Whoever still waits gives up, and the thread ends. Again is no error."""
+        """Whoever still waits gives up, and the threads end. Again is no error."""
         with self._lock:
             thread = self._thread
             left = [(room, waiter) for room in self._rooms.values() for waiter in room.waiters.values()]
@@ -84,6 +108,8 @@ class Waits:
             waiter.give_up()
         if thread:
             thread.join()
+        if self._answers:
+            self._answers.shutdown()
 
     def _look(self, room: Room) -> None:
         self._changed[room] = None

@@ -1,15 +1,19 @@
 """The life of a container, verb by verb, on the emulator and on runc."""
 
+import signal
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import pytest
 from patience import patience, until
 
+from podlink.engine.containers.wait import when_ended
 from podlink.engine.errors import (
     AmbiguousName,
     ContainerNotFound,
@@ -365,6 +369,28 @@ def test_waiting_wakes_on_the_exit_and_on_removal(bench: Any) -> None:
         for each in lost:
             with pytest.raises(ContainerNotFound):
                 each.result(timeout=patience())
+
+
+@pytest.mark.parametrize("way", ["a thread waits", "nobody's thread waits"])
+def test_who_waits_is_answered_once_the_host_is_clean(bench: Any, way: str) -> None:
+    """While somebody else has the container's lock nothing can be cleaned up, and its end is known all the same."""
+    host, container = bench.engine.host, looping(bench)
+    answers: SimpleQueue[tuple[Any, Status]] = SimpleQueue()
+
+    def answer(outcome: Any) -> None:
+        answers.put((outcome, host.state.containers.get(container.id).status))
+
+    with ThreadPoolExecutor(1) as pool:
+        if way == "a thread waits":
+            pool.submit(lambda: answer(container.wait()))
+        else:
+            when_ended(host, container.id, answer)
+        with host.state.locks.hold(container.id):
+            host.runtime.signal(container.id, host.runtime.running(container.id)[1], signal.SIGKILL)
+            until(lambda: host.runtime.exit_of(host.directory(container.id)))
+            with suppress(Empty):
+                assert answers.get(timeout=0.2) is None, "an answer before its time"
+        assert answers.get(timeout=patience()) == (137, Status.EXITED)
 
 
 def test_following_the_log_ends_with_the_container(bench: Any) -> None:
