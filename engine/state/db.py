@@ -141,7 +141,7 @@ class Database:
 
     def _checkpoint(self) -> None:
         """Have the log begin anew, if nobody reads in it: then it needs no more room than it has."""
-        with suppress(sqlite3.DatabaseError), self._connected() as connection:
+        with suppress(sqlite3.DatabaseError, StorageFull), self._connected() as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
@@ -150,6 +150,7 @@ class Database:
         self._pool.dispose()
         if self._owns_log:
             self._reserve.fill()
+        self._reserve.close()
 
     def use_wal(self) -> None:
         """Switch the file to write-ahead logging, for good. SQLite does not wait here when others open it too, so we do."""
@@ -186,7 +187,13 @@ class Database:
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        """One of the pool. Whatever was not committed is rolled back when it returns there."""
+        """One of the pool. Whatever was not committed is rolled back when it returns there.
+
+        Raises StorageFull where not even what is kept has room for the index of the log, which readers write to as well.
+        """
+        while not self._reserve.has_pages():
+            if not self._reserve.give_piece():
+                raise self._full()
         borrowed = self._pool.connect()
         try:
             yield cast(sqlite3.Connection, borrowed.driver_connection)

@@ -11,10 +11,11 @@ are shared by all who have the root open; two who fill or empty it at once may l
 
 import os
 import secrets
+import threading
 from contextlib import suppress
 from pathlib import Path
 
-from podlink.engine.linux import portable
+from podlink.engine.linux import portable, syscalls
 
 PIECE = 2**16
 """Bytes."""
@@ -24,6 +25,12 @@ SHARE = 16
 """A small disk gives no more than the sixteenth part."""
 MORE = 4
 """What is new leaves as much as the fourth part of the reserve beside it: that is about what a start takes."""
+BTRFS = 0x9123683E
+"""linux/magic.h, for statfs(2)."""
+MAPPED = 2 * PIECE
+"""Bytes of the log's index, and more than what a transaction adds to the log before it writes there."""
+PLENTY = 2**26
+"""Bytes that make it needless to try."""
 
 
 class Reserve:
@@ -32,6 +39,9 @@ class Reserve:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._wanted: int | None = None
+        self._copies = portable.LINUX and syscalls.statfs_type(folder.parent) == BTRFS
+        self._trial: int | None = None
+        self._guard = threading.Lock()
 
     def has_more(self) -> bool:
         """Whether there is room for something new: it is whole, or can be made so, and there is more."""
@@ -64,6 +74,42 @@ class Reserve:
         (self._folder / name).unlink(missing_ok=True)
         return False
 
+    def has_pages(self) -> bool:
+        """Whether SQLite may write the index of its log, which it does by way of memory.
+
+        On btrfs such a write is to a new place on the disk, whatever the file owns already, and SIGBUS where there is none:
+        mmap(2). So where room is scarce it is tried by a write that is taken back before it gets to the disk. Somebody else may
+        take the room in the moment after; that there is much more of it than the index needs makes that unlikely, not impossible.
+        A quota of btrfs (btrfs-qgroup(8)) is not seen: statvfs(3) knows nothing of it.
+        """
+        if not self._copies or _available(self._folder.parent) >= PLENTY:
+            return True
+        with self._guard:
+            try:
+                if self._trial is None:
+                    self._trial = os.open(self._folder.parent, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+                written = os.pwrite(self._trial, bytes(MAPPED), 0)
+                os.ftruncate(self._trial, 0)
+            except OSError as error:
+                return error.errno not in portable.NO_ROOM  # any other trouble SQLite meets itself
+        return written == MAPPED
+
+    def give_piece(self) -> bool:
+        """Let go of one piece: whether there was one."""
+        for path in self._folder.glob("[0-9]*"):
+            with suppress(OSError):
+                path.unlink()
+                return True
+        return False
+
+    def close(self) -> None:
+        """What was open for it. Again is no error."""
+        with self._guard:
+            self._copies = False
+            if self._trial is not None:
+                os.close(self._trial)
+            self._trial = None
+
     def give_up(self) -> None:
         """Let go of all of it. What follows has to be quick: the room is anybody's."""
         with suppress(OSError):
@@ -82,6 +128,12 @@ class Reserve:
             size = found.f_blocks * found.f_frsize
             self._wanted = min(PIECES, size // SHARE // PIECE) if size else PIECES  # a tmpfs without a limit tells no size
         return self._wanted
+
+
+def _available(folder: Path) -> int:
+    """Bytes; on btrfs none where there is room for data and no more for what tells where it is."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
 
 
 def _allocate(folder: Path, name: str) -> None:

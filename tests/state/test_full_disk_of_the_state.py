@@ -40,6 +40,13 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", folder], check=True)
 
 
+@pytest.fixture
+def copying(tmp_path: Path) -> Iterator[Path]:
+    """A file system on which what a file owns already helps no write to it."""
+    with loop_disk(tmp_path, "btrfs", size=2**27) as made:
+        yield made
+
+
 def fill(disk: Path) -> None:
     """To the last page, and where files are counted to the last one."""
     with suppress(OSError), (disk / "ballast").open("ab", buffering=0) as file:
@@ -88,6 +95,32 @@ def test_what_ends_and_goes_is_written_down_however_much_it_is(disk: Path) -> No
     state.images.add(ALPINE)
     end(state, run(state, MANY))
     assert len(list((disk / "reserve").iterdir())) == PIECES
+    state.close()
+
+
+@pytest.mark.needs("btrfs")
+@pytest.mark.parametrize("again", [False, True], ids=["open", "opened anew"])
+def test_where_writes_are_copies_a_full_disk_is_told_and_nobody_dies_of_the_mapped_index(copying: Path, again: bool) -> None:
+    state = State.open(copying / "podlink.db", None)
+    state.images.add(ALPINE)
+    rows = [run(state, number) for number in range(10)]
+    if again:
+        state.close()
+    fill(copying)
+    if again:
+        state = State.open(copying / "podlink.db", None)
+    ended = set[str]()
+    for row in rows:
+        with suppress(StorageFull):
+            end(state, row)
+            ended.add(row)
+    assert again or ended == set(rows), "what is kept is enough for who had the state open"
+    with pytest.raises(StorageFull, match=r"podlink\.db: no space is left on its disk; make room there"):
+        run(state, 10)
+    make_room(copying)
+    for row in {*rows} - ended:
+        end(state, row)
+    assert {each.exit_code for each in state.containers.all()} == {3}
     state.close()
 
 
