@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from awk_scripts import AWK
 from patience import patience
 from scripts import COMMANDS, LANGUAGE
 
@@ -35,6 +36,12 @@ def written(machine: Stage, script: str) -> str:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_everyday_commands(machine: Stage, name: str) -> None:
     script, output = COMMANDS[name]
+    assert written(machine, script) == output
+
+
+@pytest.mark.parametrize("name", AWK)
+def test_awk(machine: Stage, name: str) -> None:
+    script, output = AWK[name]
     assert written(machine, script) == output
 
 

@@ -12,6 +12,7 @@
     archives.py attributes.py blocks.py conditions.py digests.py expr.py files.py filters.py finding.py grep.py
     lines.py paths.py permissions.py printing.py reaching.py sed.py sed_script.py space.py system.py terminals.py texts.py
                                              the others, a function each; expressions.py: what some of them look for
+    awk/            awk(1), with a language of its own
     command.py      what each of these needs table.py        all of them by name
 
 A command is a `Program` (see `process.py`): it takes its process and answers with the exit code. Names, messages and exit

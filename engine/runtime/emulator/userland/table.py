@@ -12,6 +12,7 @@ from podlink.engine.runtime.emulator.userland.command import complain, name, rea
 HOMES = {
     "archives": "gunzip gzip tar zcat",
     "attributes": "mktemp stat",
+    "awk.command": "awk",
     "blocks": "cmp dd sync truncate",
     "conditions": "[ test",
     "digests": "base64 md5sum sha1sum sha256sum sha512sum",
