@@ -125,7 +125,7 @@ COMMANDS = {
         "f\n1\n/work/f\n/bin/sh\n1\n",
     ),
     "timeout": (
-        "{ timeout 99 sh -c 'exit 3'; echo $?; timeout 0.1 sleep 9; echo $?; timeout -s KILL 0.1 sleep 99; echo $?; } 2>/dev/null",
+        "{ timeout 99 sh -c 'exit 3'; echo $?; timeout 0.1 sleep 9; echo $?; timeout -s KILL 0.1 sleep 9; echo $?; } 2>/dev/null",
         "3\n143\n137\n",
     ),
     "expr": (
