@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 MARKER = "podlink_runc"
 VARIABLES = ("PODMAN_VARLINK_ADDRESS", "VARLINK_ADDRESS")
-PATIENCE = 20.0
+PATIENCE = 120.0
 _counter = itertools.count()
 
 

@@ -23,7 +23,7 @@ from typing import Protocol
 
 START = 1_577_836_800.0
 """2020-01-01T00:00:00Z, in seconds since the epoch."""
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Real seconds for those who are at work to come to rest, before a virtual clock says that it can't move."""
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 
+import hypothesis
 import own_cgroups
 import pytest
 from busybox_rootfs import write_busybox
@@ -113,6 +114,15 @@ def lacking(name: str) -> bool:
 
 
 OWN_FOLDER = pytest.StashKey[Path]()
+hypothesis.settings.register_profile(
+    # The same examples each time, however slow the machine is: what looks for new ones is tests/fuzz.
+    "tests",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest makes up its own mind where temporary folders are

@@ -25,7 +25,7 @@ ERRORS: dict[str, type[StorageFailed | RuntimeFailed | NetworkFailed]] = {"runti
 """What a part refuses with, where it is not the storage or the state."""
 FULL = ("storage.stage", "storage.create")
 """What needs room on the disk, of the steps; beside what is written down of what is new."""
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds."""
 
 

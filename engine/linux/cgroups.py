@@ -23,7 +23,7 @@ from pathlib import Path
 from podlink.engine import trace
 
 ROOT = Path("/sys/fs/cgroup")
-PATIENCE = 5.0
+PATIENCE = 20.0
 """Seconds that the kernel gets to freeze, empty or let go of a cgroup: a process in an uninterruptible sleep holds it up."""
 UNIFIED = "unified"
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.EOPNOTSUPP)

@@ -10,7 +10,7 @@ from podlink.engine.runtime.base import Launch, Process, Runtime
 from podlink.engine.runtime.exits import Exit
 from podlink.engine.streams import log
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 """Seconds for what must happen; a runtime that needs them has failed."""
 PATH = "PATH=/bin:/usr/bin"
 FOREVER = "while :; do sleep 0.05; done"

@@ -296,7 +296,7 @@ parts = (
 
 
 @given(parts)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_walk_by_hand_and_the_kernel_end_at_the_same_place(tree: int, path: str) -> None:
     found = []
     for opener in (safepath.resolve, safepath.walk):

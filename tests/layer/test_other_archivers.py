@@ -87,7 +87,7 @@ def members(draw: st.DrawFn, format: int) -> tuple[tarfile.TarInfo, bytes]:
 
 @pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 @given(st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_both_readers_see_the_same_in_what_tarfile_writes(format: int, data: st.DataObject) -> None:
     content = tar(*data.draw(st.lists(members(format), max_size=8)), format=format)
     assert read_by_us(content) == read_by_tarfile(content)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tars import directory, hard_link, member, symlink, tar
 from yard import Yard
@@ -341,7 +341,7 @@ members = st.lists(
 
 
 @given(members, st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 def test_what_another_library_writes_is_read_as_it_was_written(entries: list[Any], format: int) -> None:
     written = [member(name, content=data, mode=mode, uid=uid, mtime=mtime) for name, data, mode, uid, mtime in entries]
     found = []
@@ -363,7 +363,7 @@ class Dribble(io.BytesIO):
 
 
 @given(members, st.lists(st.integers(1, 1500), min_size=1, max_size=5), st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_it_does_not_matter_in_what_portions_an_archive_comes(entries: list[Any], portions: list[int], taken: bool) -> None:
     content = tar(*[member(name, content=data) for name, data, *_ in entries])
     for cut in (len(content), max(1, len(content) // 2 - 1200)):
@@ -386,7 +386,7 @@ def test_the_sum_of_a_block_is_that_of_its_bytes(block: bytes) -> None:
 
 
 @given(st.binary(max_size=3000), st.integers(0, 3000), st.binary(min_size=1, max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_noise_is_refused_or_read_and_never_more(noise: bytes, at: int, patch: bytes) -> None:
     whole = bytearray(tar(member("a", content=b"x" * 700), symlink("b", "a"), member("c" * 150, content=b"y")))
     at %= len(whole)

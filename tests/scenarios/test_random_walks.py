@@ -260,8 +260,6 @@ def test_a_walk_is_answered_alike_on_the_emulator_and_on_runc(tmp_path: Path, bu
         max_examples=WANDERINGS or 10,
         stateful_step_count=40 if WANDERINGS else 25,
         derandomize=not WANDERINGS,
-        database=None,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
     with ExitStack() as stack:

@@ -78,7 +78,7 @@ configs = built(ContainerConfig)
 
 
 @given(configs)
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_was_settled_comes_back_equal(alpine: State, config: ContainerConfig) -> None:
     alpine.containers.add(replace(WEB, config=config))
     assert alpine.containers.get(WEB.id).config == config
@@ -160,7 +160,7 @@ def model(rows: dict[str, str], text: str) -> set[str]:
 
 
 @given(rows=st.dictionaries(digits.map(full_id), names, max_size=6), text=st.one_of(names, digits))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_find_follows_the_rules_of_names_and_prefixes(alpine: State, rows: dict[str, str], text: str) -> None:
     rows = {id: name for name, id in {name: id for id, name in rows.items()}.items()}  # names are unique
     expected = model(rows, text)

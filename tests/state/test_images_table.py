@@ -179,7 +179,7 @@ moves = st.lists(st.tuples(st.sampled_from(["add", "remove"]), st.text("abc", mi
 
 
 @given(moves)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_layers_that_are_there_are_always_those_of_the_images(state: State, moves: list[tuple[str, str]]) -> None:
     for each in state.images.all():  # of the example before
         state.images.remove(each.id)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from patience import patience
 
@@ -45,7 +45,6 @@ def test_a_record_is_a_line_of_the_cri_format() -> None:
     assert encode("stdout", AT, b"") == b""
 
 
-@settings(deadline=None)
 @given(chunks, st.integers(1, 50))
 def test_each_stream_comes_out_as_it_went_in(written: list[tuple[str, bytes]], cuts: int) -> None:
     records = b"".join(encode(stream, AT, chunk) for stream, chunk in written)
@@ -248,7 +247,6 @@ reads = st.lists(
 
 
 @pytest.mark.parametrize("driver", log.FILES)
-@settings(deadline=None)
 @given(reads, st.integers(1, 20))
 def test_many_lines_of_one_read_are_read_as_each_by_itself(
     driver: str, read: list[tuple[str, list[bytes], int, bytes]], cuts: int

@@ -61,13 +61,13 @@ INTERFACES = st.lists(st.one_of(METHODS, ALIASES, ERRORS), min_size=1, max_size=
 
 
 @given(INTERFACES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_what_is_written_is_read_back(interface: Interface) -> None:
     assert parse(write(interface)) == interface
 
 
 @given(TYPES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_type_is_spelled_as_it_is_read(kind: Type) -> None:
     text = f"interface org.example.one\n\nmethod M(field: {spell(kind)}) -> ()\n"
     assert parse(text).methods[0].parameters.fields[0].type == kind
@@ -131,7 +131,7 @@ def values(kind: Type) -> st.SearchStrategy[Any]:
 
 
 @given(st.data(), RECORDS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_is_of_the_type_passes_and_comes_back_the_same(data: st.DataObject, record: Record) -> None:
     interface = Interface("org.example.made", (Method("M", record, record),))
     value = data.draw(values(record))
@@ -144,7 +144,7 @@ WRONG = {"bool": 1, "int": True, "float": "1.0", "string": 5}
 
 
 @given(st.data(), FIELD_NAMES, st.sampled_from(sorted(WRONG)), st.integers(0, 3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_wrong_value_is_told_by_its_path(data: st.DataObject, name: str, simple: str, depth: int) -> None:
     kind: Type = Simple(simple)
     value: Any = WRONG[simple]
@@ -176,7 +176,7 @@ def test_a_reply_is_held_to_the_letter() -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_noise_is_malformed_or_an_object(noise: bytes) -> None:
     with suppress(Malformed):
         assert isinstance(decode(noise), dict)
