@@ -139,7 +139,7 @@ def everything(real: Any, tmp_path: Path) -> Iterator[Asked]:
         quiet=True,
         interactive=True,
         stop_signal=10,
-        stop_timeout=7,
+        stop_timeout=300,
         cap_add=["NET_ADMIN"],
         cap_drop=["CHOWN"],
         no_new_privs=True,

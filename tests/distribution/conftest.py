@@ -20,7 +20,7 @@ from podlink.engine.oci.distribution.endpoint import Endpoint
 from podlink.engine.oci.distribution.retry import Patience
 
 Connect = Callable[..., Client]
-SHORT = Timeouts(connect=5, read=0.5, body=2, commit=5)
+USUAL = Timeouts()
 
 
 @pytest.fixture
@@ -31,15 +31,14 @@ def naps() -> list[float]:
 
 @pytest.fixture
 def connect(naps: list[float]) -> Iterator[Connect]:
-    """A client of the registry at an address, plain unless told otherwise. It never sleeps, and waits for nobody for long, unless
-    told so by `timeouts`."""
+    """A client of the registry at an address, plain unless told otherwise. It never sleeps."""
 
     def nap(seconds: float, cancel: Cancel) -> None:
         naps.append(seconds)
 
     with ExitStack() as stack:
 
-        def make(address: str, timeouts: Timeouts = SHORT, **fields: Any) -> Client:
+        def make(address: str, timeouts: Timeouts = USUAL, **fields: Any) -> Client:
             endpoint = Endpoint(**{"name": address, "host": address, "insecure": True, **fields})
             return stack.enter_context(Client(endpoint, patience=Patience(sleep=nap), timeouts=timeouts))
 

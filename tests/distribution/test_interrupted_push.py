@@ -16,7 +16,6 @@ from podlink.engine.errors import RegistryFailed
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.distribution import upload
 from podlink.engine.oci.distribution.client import Client
-from podlink.engine.oci.distribution.connection import Timeouts
 
 Connect = Callable[..., Client]
 CHUNK = 200_000
@@ -90,7 +89,7 @@ def test_a_push_survives_a_connection_that_breaks(
     monkeypatch.setattr(upload, "CHUNK", CHUNK)
     content = Random(1).randbytes(size)
     with breaking(registry, after, 2) as wire:
-        client = connect(wire.address, Timeouts())
+        client = connect(wire.address)
         client.upload("team/app", Digest.of(content), io.BytesIO(content))
         client.close()
         assert wire.times == 0
@@ -106,7 +105,7 @@ def test_a_connection_that_always_breaks_is_given_up(
     monkeypatch.setattr(upload, "CHUNK", CHUNK)
     content = Random(1).randbytes(3 * CHUNK)
     with breaking(registry, 2 * CHUNK, 1000) as wire:
-        client = connect(wire.address, Timeouts())
+        client = connect(wire.address)
         with pytest.raises(RegistryFailed, match=rf"registry {wire.address}: upload of .*again and again; try later"):
             client.upload("team/app", Digest.of(content), io.BytesIO(content))
         client.close()

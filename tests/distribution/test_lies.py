@@ -18,6 +18,7 @@ from podlink.engine.errors import Cancelled, EngineError, ImageNotFound, Invalid
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.distribution import download, upload, web
 from podlink.engine.oci.distribution.client import Client
+from podlink.engine.oci.distribution.connection import Timeouts
 from podlink.engine.oci.distribution.endpoint import Endpoint
 from podlink.engine.oci.distribution.retry import Patience
 from podlink.engine.oci.image import media_types
@@ -123,7 +124,7 @@ def test_a_registry_that_stalls_is_given_up(liar: Lie, connect: Connect, beginni
 
     server = liar(only_v2(stall))
     with pytest.raises(RegistryFailed, match=rf"{server.address}.*sent nothing for 0.5 s"):
-        fetch(connect(server.address))
+        fetch(connect(server.address, Timeouts(read=0.5)))
 
 
 def test_a_trickle_counts_as_a_stall(liar: Lie, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
