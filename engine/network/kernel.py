@@ -59,9 +59,12 @@ class KernelGround:
 
     def raise_network(self, network: Network, leases: Callable[[], Sequence[Lease]]) -> bool:
         nft = self._nft()
-        if not links.raise_bridge(network, self._owner):
+        raised = links.raise_bridge(network, self._owner)
+        if not raised:
             return False
         self._complete(network, leases, nft)
+        if raised == "made":
+            self._reconnect(network, leases())
         return True
 
     def _complete(self, network: Network, leases: Callable[[], Sequence[Lease]], nft: str) -> None:
@@ -91,12 +94,15 @@ class KernelGround:
             )
         with _alone():
             self._change(rules.network_rules(self._table, network, leases))
-        devices = links.devices(self._owner)
-        for lease in leases:
-            device, bridge = devices.get(links.host_side(lease.container)), devices[network.bridge]
-            place = self._folder / lease.container
-            if links.is_namespace(place) and links.amiss(device, lease, bridge):
-                links.connect(lease, place)
+        self._reconnect(network, leases)
+
+    def _reconnect(self, network: Network, leases: Sequence[Lease]) -> None:
+        """Have whole what of these containers is amiss. One without a namespace is not there yet, or no longer."""
+        there = [lease for lease in leases if links.is_namespace(self._folder / lease.container)]
+        devices = links.devices(self._owner) if there else {}
+        for lease in there:
+            if links.amiss(devices.get(links.host_side(lease.container)), lease, devices[network.bridge]):
+                links.connect(lease, self._folder / lease.container)
 
     def user_namespace(self, container: str, users: IDMaps) -> str:
         place = self._users / container

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from podlink.engine.errors import NetworkFailed
 from podlink.engine.linux import mounts, syscalls
@@ -144,16 +144,17 @@ def is_of(link: Any, owner: str) -> bool:
     return bool(link.get_attr("IFLA_IFALIAS") == owner or link.get_attr("IFLA_ADDRESS") == mac_of(owner, name))
 
 
-def raise_bridge(network: Network, owner: str, anew: bool = False) -> bool:
-    """Have the bridge, with its settings and addresses, whatever of them is there; False where a link of that name is not ours.
+def raise_bridge(network: Network, owner: str, anew: bool = False) -> Literal["", "made", "there"]:
+    """Have the bridge, with its settings and addresses, whatever of them is there. Empty where a link of that name is not ours.
 
     anew: what others may have changed of it, too: its MTU, its MAC address, the routes that its addresses bring.
     """
     name = network.bridge
     with Netlink() as kernel:
-        link = find(kernel, name) or _made_bridge(kernel, name, owner)
+        was = find(kernel, name)
+        link = was or _made_bridge(kernel, name, owner)
         if link is None or not is_of(link, owner):
-            return False
+            return ""
         index = link["index"]
         if anew or link.get_attr("IFLA_IFALIAS") != owner or not link["flags"] & UP:
             # An MTU that a bridge is made with is forgotten with its last port; one that was set stays.
@@ -163,7 +164,7 @@ def raise_bridge(network: Network, owner: str, anew: bool = False) -> bool:
             kernel.change("RTM_NEWLINK", as_made, *words, index=index, flags=UP, change=UP)
         settings.have(name)
         _have_addresses(kernel, index, network, owner, anew)
-    return True
+    return "there" if was else "made"
 
 
 def _have_addresses(kernel: Netlink, index: int, network: Network, owner: str, anew: bool) -> None:

@@ -12,7 +12,6 @@ from podlink.engine.containers.names import tell_neighbours
 from podlink.engine.containers.networking import wish
 from podlink.engine.errors import InvalidRequest, InvalidState, NetworkFailed
 from podlink.engine.network import kernel
-from podlink.engine.state.containers import Containers
 
 pytestmark = pytest.mark.needs("root", "runc", "overlay", "nft")
 
@@ -88,13 +87,14 @@ def test_each_of_a_network_is_looked_up_once_however_many_are_told(monkeypatch: 
         made = [engine.containers.create(image="small", command=["sleep", "1000"], network="backend") for _ in range(6)]
         for each in made:
             each.start()
-        asked, get = list[str](), Containers.get
+        table = type(engine.host.state.containers)
+        asked, get = list[str](), table.get
 
-        def counted(self: Containers, id: str) -> object:
+        def counted(self: Any, id: str) -> object:
             asked.append(id)
             return get(self, id)
 
-        monkeypatch.setattr(Containers, "get", counted)
+        monkeypatch.setattr(table, "get", counted)
         tell_neighbours(engine.host, "backend")
         assert sorted(asked) == sorted(each.id for each in made)
 

@@ -89,6 +89,15 @@ def test_a_start_after_a_flush_sets_the_rules_of_all_anew(site: Any, outside: wo
     assert not ports or outside.get(world.HOST, 9090) == "second\n"
 
 
+def test_a_start_after_the_bridge_was_removed_brings_all_back_to_it(site: Any, outside: world.Place) -> None:
+    first = site.serve(hostname="first", publish=["8080:80"])
+    world.ip("link del podlink0")
+    site.serve(hostname="second", publish=["9090:80"])
+    assert site.engine.networks.troubles() == []
+    assert outside.get(world.HOST, 8080) == "first\n" and outside.get(world.HOST6, 9090) == "second\n"
+    assert site.place(first).get(world.HOST, 9090) == "second\n"
+
+
 @pytest.mark.parametrize("lost", ["flush ruleset", "delete element inet podlink podlink0-ports4 { tcp . 8080 }"])
 def test_ports_of_which_somebody_took_some_are_dropped_in_few_steps(
     site: Any, monkeypatch: pytest.MonkeyPatch, lost: str
