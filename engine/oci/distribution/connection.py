@@ -245,7 +245,9 @@ def _reason(trouble: BaseException) -> str:
     inner = trouble.__cause__ or trouble.__context__
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror.lower()
-    return (str(trouble).rpartition(": ")[2] or type(trouble).__name__)[:200]
+    last = trouble.args[-1] if trouble.args else None
+    words = str(last if isinstance(last, Exception) else trouble)
+    return (words.rpartition(": ")[2] or type(trouble).__name__)[:200]
 
 
 def _tls_advice(words: str, name: str) -> str:

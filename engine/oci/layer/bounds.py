@@ -16,20 +16,30 @@ ALLOWED = GIB
 """Bytes to which anything may unpack, whatever it came as: a file of zeros compresses a thousand times."""
 
 
+FILES = 4096
+"""Inodes that are to stay free, of a small disk a twentieth."""
+
+
 class Room:
     """The disk that holds a path, while it fills. spare: bytes that are to stay free, of a small disk a twentieth."""
 
     def __init__(self, path: Path, spare: int) -> None:
         self._path, self._spare = path, spare
 
-    def require(self, size: int) -> None:
-        """Raises StorageFailed where so many more bytes would not leave enough free."""
+    def require(self, size: int, files: int = 0) -> None:
+        """Raises StorageFailed where so many more bytes, and so many files, would not leave enough free."""
         found = os.statvfs(self._path)
         free, spare = found.f_bavail * found.f_frsize, min(self._spare, found.f_blocks * found.f_frsize // 20)
         if free - size < spare:
             raise StorageFailed(
                 f"{self._path}: no space left for {size} bytes that are to come: "
                 f"{free} are free, and {spare} are to stay so; make room"
+            )
+        kept = min(FILES, found.f_files // 20)
+        if found.f_files and found.f_favail - files < kept:  # some file systems do not count them
+            raise StorageFailed(
+                f"{self._path}: no space left for the {files} files that may be to come: "
+                f"{found.f_favail} inodes are free, and {kept} are to stay so; remove files"
             )
 
 
