@@ -85,6 +85,11 @@ def parse(text: str) -> Reference:
     return Reference(path, registry, tag, Digest.parse(digest) if at else None)
 
 
+def is_repository(path: str) -> bool:
+    """Whether a repository may be called so within its registry (distribution-spec, "Pulling manifests", `<name>`)."""
+    return len(path) <= NAME_MAX and all(COMPONENT.fullmatch(component) for component in path.split("/"))
+
+
 def is_registry(component: str) -> bool:
     """Whether what stands before a name's first slash is a registry rather than the path's first component."""
     return component == LOCAL_REGISTRY or "." in component or ":" in component

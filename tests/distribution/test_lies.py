@@ -240,6 +240,12 @@ def test_a_server_in_trouble_is_given_up_in_its_own_words(liar: Lie, connect: Co
     assert len(naps) == 4
 
 
+def test_a_refusal_with_words_is_one(liar: Lie, connect: Connect) -> None:
+    words = json.dumps({"errors": [{"code": "DIGEST_INVALID", "message": "no"}]}).encode()
+    told = message(connect(liar(only_v2(lambda to, seen: to.reply(400, words))).address))
+    assert told.endswith("it answers 400 (DIGEST_INVALID: no); it refuses that")
+
+
 def test_nobody_there_is_told_at_once(connect: Connect, naps: list[float]) -> None:
     assert "connection refused" in message(connect("127.0.0.1:1", insecure=False))
     assert naps == []
@@ -408,6 +414,11 @@ def test_the_password_of_a_url_is_for_a_server_that_asks_and_in_no_message(liar:
     with web.opened(f"http://ada:wr0ng@{server.address}/root.tar", {}) as stream, pytest.raises(RegistryFailed) as caught:
         stream.read()
     assert "it answers 401; log in" in caught.value.reason and "wr0ng" not in caught.value.reason
+
+
+def test_an_empty_file_has_ended(liar: Lie) -> None:
+    server = liar(lambda to, seen: to.reply(200, b""))
+    assert read_url(server) == b"" and len(server.seen) == 1
 
 
 def test_a_file_that_is_not_there_is_told(liar: Lie) -> None:

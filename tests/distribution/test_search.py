@@ -184,6 +184,20 @@ def test_a_list_that_leads_in_circles_ends(liar: Lie, registries_conf: Configure
     assert len(server.seen) < 10
 
 
+def test_what_can_be_no_repository_is_passed_over(liar: Lie, registries_conf: Configure) -> None:
+    listed = ["q/a", None, 1, "q\0b", "../q", "Q/UP", "q//a", "/q", "q" * 300, "q\x1b[31m", "q/b__c-d.e"]
+
+    def list_them(to: Conversation, seen: Seen) -> None:
+        if "search" in seen.path:
+            to.reply(404)
+        else:
+            to.reply(200, json.dumps({"repositories": listed}).encode())
+
+    server = liar(list_them)
+    searched(registries_conf, server.address)
+    assert names("q") == [f"{server.address}/q/a", f"{server.address}/q/b__c-d.e"]
+
+
 @pytest.mark.parametrize(("name", "limit"), [("", 0), ("  ", 0), ("a\0b", 0), ("alpine", -1)])
 def test_what_can_not_be_searched_for_is_refused(name: str, limit: int) -> None:
     with pytest.raises(InvalidRequest):

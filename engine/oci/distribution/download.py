@@ -92,7 +92,7 @@ class Download:
         with self._connection.translated(self._connection.endpoint.host):
             piece = self._answer.read1(min(left, PIECE), decode_content=False)
         if not piece:
-            if self.size is None:
+            if self.size is None or self._position >= self.size:  # the size may be known since the answer came
                 return b""
             raise Dropped(f"it ended after {self._position} of {self.size} bytes")
         self._position += len(piece)

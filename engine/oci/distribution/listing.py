@@ -20,6 +20,7 @@ from podlink.engine.oci.distribution.auth import CATALOG, Scopes, pull
 from podlink.engine.oci.distribution.client import Client
 from podlink.engine.oci.distribution.connection import Dropped, origin
 from podlink.engine.oci.distribution.refusal import printable
+from podlink.engine.oci.reference import is_repository
 
 PAGE = 1000
 PAGES = 200
@@ -45,9 +46,12 @@ def tags(client: Client, repository: str) -> list[str]:
 
 
 def catalog(client: Client) -> Iterator[str]:
-    """The repositories of a registry, page by page as they are asked for. Raises RegistryFailed where it lists none to us."""
+    """The repositories of a registry, page by page as they are asked for, without what none may be called.
+
+    Raises RegistryFailed where it lists none to us.
+    """
     for page in _pages(client, f"/v2/_catalog?n={PAGE}", (CATALOG,), "its catalog"):
-        yield from _texts(page, "repositories")
+        yield from filter(is_repository, _texts(page, "repositories"))
 
 
 def search(client: Client, term: str, limit: int) -> list[Found] | None:
