@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 from podlink.engine.containers.lifecycle import locked, process_of, require, restarting
 from podlink.engine.containers.start import start
 from podlink.engine.containers.wait import await_exit
-from podlink.engine.errors import ContainerNotFound, ErrorOccurred, InvalidRequest
+from podlink.engine.errors import ContainerNotFound, ErrorOccurred, InvalidRequest, InvalidState
 from podlink.engine.host import Host
 from podlink.engine.state.values import Container, Status
 
@@ -80,6 +80,16 @@ def restart(host: Host, name: str, timeout: int | None = None) -> str:
         try:
             if live:
                 stop(host, container.id, timeout)
-            return start(host, container.id)
+            return _start_anew(host, container)
         except ContainerNotFound:  # removed by somebody else meanwhile
             raise ContainerNotFound(name) from None
+
+
+def _start_anew(host: Host, before: Container) -> str:
+    """Start it, unless somebody else has started it since: that is what was asked for."""
+    try:
+        return start(host, before.id)
+    except InvalidState:
+        if host.state.containers.get(before.id).start > before.start:
+            return before.id
+        raise

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from patience import patience, until
 
+from podlink.engine.containers.start import start
 from podlink.engine.containers.wait import when_ended
 from podlink.engine.errors import (
     AmbiguousName,
@@ -353,6 +354,26 @@ def test_delete_stopped_leaves_what_runs(bench: Any) -> None:
     assert sorted(bench.engine.containers.delete_stopped()) == sorted([idle.id, done.id])
     assert {each.container.id for each in bench.engine.containers.list()} == {running.id, paused.id}
     assert bench.engine.containers.delete_stopped() == []
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["runs", "has exited"])
+def test_a_restart_is_content_with_a_start_by_somebody_else(bench: Any, monkeypatch: pytest.MonkeyPatch, runs: bool) -> None:
+    host, container = bench.engine.host, looping(bench)
+    if not runs:
+        container.stop(LONG)
+
+    def start_after_somebody_else(host: Any, name: str) -> str:
+        if not started:
+            started.append(start(host, name))
+        return start(host, name)
+
+    started: list[str] = []
+    monkeypatch.setattr("podlink.engine.containers.stop.start", start_after_somebody_else)
+    container.restart(LONG)
+    assert started == [container.id] and status(container) is Status.RUNNING
+    assert host.state.containers.get(container.id).start == 2
+    with pytest.raises(InvalidState, match="it is running"):
+        container.start()
 
 
 def test_waiting_wakes_on_the_exit_and_on_removal(bench: Any) -> None:
