@@ -124,6 +124,27 @@ COMMANDS = {
         "ln -s f l; readlink l; readlink f; echo $?; readlink -f l; which sh; which nosuch; echo $?",
         "f\n1\n/work/f\n/bin/sh\n1\n",
     ),
+    "od": (
+        r"printf 'hello\nworld\0\377abcdefghijklmnop' > f; od f; od -c f; od -An -tx1 -N 5 -j 3 f; od -A d -t d2 -tu4 f; "
+        "od -Ax -ta -w8 f; head -c 64 /dev/zero | od -x; od nope 2>&1; echo $?",
+        "0000000 062550 066154 005157 067567 066162 000144 060777 061542\n"
+        "0000020 062544 063546 064550 065552 066554 067556 000160\n0000035\n"
+        "0000000   h   e   l   l   o  \\n   w   o   r   l   d  \\0 377   a   b   c\n"
+        "0000020   d   e   f   g   h   i   j   k   l   m   n   o   p\n0000035\n"
+        " 6c 6f 0a 77 6f\n"
+        "0000000  25960  27756   2671  28535  27762    100  25087  25442\n"
+        "        1819043176 1870072431    6581362 1667391999\n"
+        "0000016  25956  26470  26984  27498  28012  28526    112      0\n"
+        "        1734763876 1802135912 1869507948        112\n0000029\n"
+        "000000   h   e   l   l   o  nl   w   o\n000008   r   l   d nul del   a   b   c\n"
+        "000010   d   e   f   g   h   i   j   k\n000018   l   m   n   o   p\n00001d\n"
+        "0000000 0000 0000 0000 0000 0000 0000 0000 0000\n*\n0000100\nod: nope: No such file or directory\n1\n",
+    ),
+    "killall": (
+        "sleep 99 & until killall -q sleep; do sleep 0.1; done; wait $! 2>/dev/null; echo $?; "
+        "killall nope 2>&1; echo $?; killall -q nope; echo $?; killall 2>&1",
+        "143\nkillall: nope: no process killed\n1\n1\nkillall: you need to specify whom to kill\n",
+    ),
     "timeout": (
         "{ timeout 99 sh -c 'exit 3'; echo $?; timeout 0.1 sleep 9; echo $?; timeout -s KILL 0.1 sleep 9; echo $?; } 2>/dev/null",
         "3\n143\n137\n",

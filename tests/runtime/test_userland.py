@@ -13,6 +13,7 @@ from awk_scripts import AWK
 from patience import patience
 from scripts import COMMANDS, LANGUAGE
 
+from podlink import Engine
 from podlink.engine.runtime.emulator.userland.table import CALLED, HOMES, PROGRAMS
 from podlink.engine.testing.stage import Stage
 
@@ -49,6 +50,27 @@ def test_awk(machine: Stage, name: str) -> None:
 def test_the_shells_language(machine: Stage, name: str) -> None:
     script, output = LANGUAGE[name]
     assert written(machine, script) == output
+
+
+BY_NAME = """
+sleep 98 & sleep 99 & first=$!; until [ "$(pgrep sleep | wc -l)" = 2 ]; do sleep 0.1; done
+pgrep -x slee; echo $?; pgrep -n -l sl; pgrep -f -a '^sleep 98'
+pkill -f '^sleep 99'; wait $first 2>/dev/null; echo $?; pgrep sleep; pkill -9 sleep; pkill sleep; echo $?
+"""
+INSTALLED = """
+echo x > f; install -d a/b; install -m 640 -o 5 -g 6 f a/b; install -D f p/q/g; install -t a f
+stat -c '%a %u:%g' a/b a/b/f p/q/g a/f; install nope a 2>&1; echo $?
+"""
+
+
+def test_commands_that_are_in_other_builds_of_busybox() -> None:
+    with Engine.emulated() as engine:
+        image = engine.images.build_from({}, {}, userland=True)
+        told = engine.containers.run(image, ["sh", "-c", BY_NAME]).logs
+        assert told == ["1\n", "3 sleep\n", "2 sleep 98\n", "143\n", "2\n", "1\n"]
+        told = engine.containers.run(image, ["sh", "-c", INSTALLED]).logs
+        assert told[:4] == ["755 0:0\n", "640 5:6\n", "755 0:0\n", "755 0:0\n"]
+        assert told[4:] == ["install: can't create 'a/nope': No such file or directory\n", "1\n"]
 
 
 OWNERS = """

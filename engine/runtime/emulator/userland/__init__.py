@@ -9,8 +9,9 @@
 
     input.py        lines typed or piped     interactive.py  prompts; jobs.py: what is in front, and what behind
 
-    archives.py attributes.py blocks.py conditions.py digests.py expr.py files.py filters.py finding.py grep.py
-    lines.py paths.py permissions.py printing.py reaching.py sed.py sed_script.py space.py system.py terminals.py texts.py
+    archives.py attributes.py blocks.py calling.py conditions.py digests.py dumping.py expr.py files.py filters.py finding.py
+    grep.py installing.py lines.py paths.py permissions.py printing.py reaching.py sed.py sed_script.py space.py system.py
+    terminals.py texts.py
                                              the others, a function each; expressions.py: what some of them look for
     awk/            awk(1), with a language of its own
     command.py      what each of these needs table.py        all of them by name

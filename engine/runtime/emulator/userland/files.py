@@ -48,17 +48,22 @@ def mkdir(process: Process) -> int:
     mode = int(found["m"], 8) if found.get("m", "0").isdecimal() and "m" in found else 0o777 & ~process.run.umask
 
     def make(path: str) -> None:
-        if "p" not in found:
+        if "p" in found:
+            make_folders(process, path, mode)
+        else:
             target(process, path, follow=True).mkdir(mode=mode)
-            return
-        done = ""
-        for name in posixpath.join(process.directory, path).split("/"):
-            done += f"/{name}"
-            here = target(process, done, follow=True)
-            if not here.is_dir():
-                here.mkdir(mode=mode)
 
     return each(process, paths, make, "can't create directory '{}'")
+
+
+def make_folders(process: Process, path: str, mode: int) -> None:
+    """A directory, and those that it lies in, where they are not there."""
+    done = ""
+    for name in posixpath.join(process.directory, path).split("/"):
+        done += f"/{name}"
+        here = target(process, done, follow=True)
+        if not here.is_dir():
+            here.mkdir(mode=mode)
 
 
 def rmdir(process: Process) -> int:

@@ -1,6 +1,6 @@
 """Commands that ask or change what is around them.
 
-date env false groups hostname id kill nproc pidof printenv ps setsid sleep true uname usleep whoami
+date env false groups hostname id kill nproc printenv ps setsid sleep true uname usleep whoami
 """
 
 import re
@@ -207,20 +207,6 @@ def printenv(process: Process) -> int:
     )
     process.write(1, "".join(f"{each}\n" for each in shown))
     return int(len(shown) < len(names))
-
-
-def pidof(process: Process) -> int:
-    """pidof NAME…: the processes that are called so, the youngest first."""
-    names = process.argv[1:]
-
-    def found() -> list[int]:
-        called = {pid: each.argv[0].rpartition("/")[2] for pid, each in process.run.processes.items()}
-        return sorted((pid for pid, name in called.items() if name in names), reverse=True)
-
-    pids = process.call(found)
-    if pids:
-        process.write(1, " ".join(map(str, pids)) + "\n")
-    return int(not pids)
 
 
 def kill(process: Process) -> int:
