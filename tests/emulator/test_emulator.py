@@ -61,7 +61,7 @@ def test_close_ends_every_run_and_leaves_no_thread_and_no_file(
     stage.runtime.pause("two")
     assert list(scratch.iterdir()) != []
     stage.runtime.close()
-    assert set(threading.enumerate()) == before and list(scratch.iterdir()) == []
+    assert set(threading.enumerate()) <= before and list(scratch.iterdir()) == []
     for name in ("one", "two"):
         assert stage.end(name).code == 137
     with pytest.raises(EngineUnavailable, match="closed"):
@@ -75,7 +75,7 @@ def test_an_engine_that_closes_leaves_no_thread(busybox_tar: Path) -> None:
         engine.images.import_image(str(busybox_tar), "small")
         engine.containers.create(image="small", command=["/bin/sh", "-c", POLITE]).start()
         engine.containers.create(image="small", command=["/bin/sh", "-c", POLITE], rm=True).start()
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_process_of_another_emulator_is_not_one_of_ours(make: Make) -> None:

@@ -32,11 +32,12 @@ def disk(clock: VirtualClock) -> Disk:
 
 @pytest.fixture
 def arrears(clock: VirtualClock, disk: Disk) -> Iterator[Arrears]:
+    before = set(threading.enumerate())
     arrears = Arrears(clock)
     arrears.begin(disk.settle)
     yield arrears
     arrears.close()
-    assert "podlink-arrears" not in {thread.name for thread in threading.enumerate()}
+    assert set(threading.enumerate()) <= before
 
 
 def test_it_is_tried_at_growing_distances_until_it_is_done(arrears: Arrears, disk: Disk, clock: VirtualClock) -> None:
