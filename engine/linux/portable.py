@@ -80,11 +80,11 @@ def allocate(descriptor: int, size: int) -> None:
 
 
 def nameless(folder: Path) -> int | None:
-    """A new file without a name, to write: it is gone with whoever opened it. None where the file system has no such files."""
+    """A new file without a name, to write and read, gone with whoever opened it; None where the file system has no such files."""
     if not LINUX:
         return None
     try:
-        return os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
         if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL):
             raise

@@ -15,6 +15,7 @@ left of a hidden folder is removed by whoever next makes one beside it.
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,7 +44,7 @@ def new_file(target: Path) -> Iterator[BinaryIO]:
                 _persist(file)
             (folder / NEW).rename(target)
     else:
-        with os.fdopen(nameless, "wb") as file:
+        with os.fdopen(nameless, "r+b") as file:
             yield file
             _persist(file)
             _name(file, target)
@@ -70,12 +71,18 @@ def _persist(file: BinaryIO) -> None:
 
 
 def _name(file: BinaryIO, target: Path) -> None:
-    try:
+    with suppress(OSError):
         portable.give_name(file.fileno(), target)
-    except FileExistsError:
-        with _hidden(target.parent) as folder:
+        return
+    with _hidden(target.parent) as folder:
+        try:
             portable.give_name(file.fileno(), folder / NEW)
-            (folder / NEW).rename(target)
+        except OSError:  # a file system that has such files and no hard links, as some in user space
+            with (folder / NEW).open("xb") as copy:
+                file.seek(0)
+                shutil.copyfileobj(file, copy)
+                _persist(copy)
+        (folder / NEW).rename(target)
 
 
 @contextmanager

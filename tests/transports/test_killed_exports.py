@@ -1,5 +1,6 @@
 """SIGKILL in the midst of an export: what a user's folder has then, and after the next export to it."""
 
+import errno
 import itertools
 import os
 import random
@@ -123,12 +124,15 @@ def test_what_somebody_works_on_is_left_alone(tmp_path: Path, monkeypatch: pytes
     assert names(tmp_path) == [f"{delivery.PREFIX}fifo", f"{delivery.PREFIX}link", "one", "three", "two"]
 
 
-@pytest.mark.parametrize("has_nameless", [True, False])
-def test_what_is_there_stays_until_the_new_one_is_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_nameless: bool
-) -> None:
-    if not has_nameless:
-        monkeypatch.setattr(portable, "nameless", lambda folder: None)
+def refuse(descriptor: int, path: Path) -> None:
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+@pytest.mark.parametrize("lacking", ["", "nameless", "give_name"])
+def test_what_is_there_stays_until_the_new_one_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str) -> None:
+    """lacking: what the file system does not have, files without a name or hard links."""
+    if lacking:
+        monkeypatch.setattr(portable, lacking, refuse if lacking == "give_name" else lambda folder: None)
     target = tmp_path / ("x" * 255)
     with new_file(target) as file:
         file.write(b"old")

@@ -24,14 +24,8 @@ ADVICE = {
 def refusal(name: str, what: str, status: int, body: bytes = b"") -> RegistryFailed:
     """The error for an answer that is no success. name: of the server. what: was asked for, such as `manifest team/app:1`."""
     words = ", ".join(f"{code}: {message}" if message else code for code, message in codes(body))
-    other = (
-        "it is in trouble; try again later"
-        if status >= 500
-        else "it refuses that"
-        if words
-        else "that is no answer of a registry"
-    )
-    advice = ADVICE.get(status, other)
+    refused = "it refuses that" if words else "that is no answer of a registry"
+    advice = ADVICE.get(status, "it is in trouble; try again later" if status >= 500 else refused)
     return RegistryFailed(f"{name}: {what}: it answers {status}{f' ({words})' if words else ''}; {advice}")
 
 
