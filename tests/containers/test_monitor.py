@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from patience import until
+from patience import patience, until
 
 from podlink.engine.state.values import Status
 
@@ -105,10 +105,51 @@ def test_a_spare_monitor_that_is_killed_is_replaced_and_one_that_waits_ends_with
         assert again.wait() == 7
 
 
+def test_a_monitor_that_is_killed_while_runc_is_at_work_is_replaced_when_runc_has_left(real: Any) -> None:
+    host = real.engine.host
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(100):
+            container = real.create(*LOOP)
+            starting = pool.submit(container.start)
+            while not (runc := stopped_runc(container.id)) and not starting.done():
+                pass
+            if runc:
+                break
+            starting.result()
+            container.remove(force=True)
+        assert runc, "no start was met under way"
+        try:
+            monitor = parent(runc)
+            os.kill(monitor, signal.SIGKILL)
+            until(lambda: parent(runc) != monitor)
+            assert not host.runtime.settled(container.id) and not starting.done(), "runc may still bring something to life"
+        finally:
+            os.kill(runc, signal.SIGCONT)
+        starting.result(timeout=patience())
+    assert container.summary().container.status is Status.RUNNING
+    container.stop(5)
+    assert container.wait() == 7 and container.inspect()["State"]["Error"] == ""
+
+
+def stopped_runc(container: str) -> int:
+    """The runc that starts this container, stopped where it is; 0 while there is none."""
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdecimal() else [b""]
+            if words[0].endswith(b"/runc") and words[-2] == container.encode():
+                os.kill(int(entry.name), signal.SIGSTOP)
+                return int(entry.name)
+    return 0
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def waiting(runroot: Path, monitors: set[int]) -> set[int]:
     """The processes that have a session of their own, as the spawner has, and are nobody's monitor yet."""
     others = {pid for pid in spawner_of(0, runroot) if os.getsid(pid) == pid} - monitors
-    return {pid for pid in others if int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) in others}
+    return {pid for pid in others if parent(pid) in others}
 
 
 def test_a_flood_of_output_is_all_there(real: Any) -> None:
