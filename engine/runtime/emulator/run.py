@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from functools import partial
 from random import Random
+from typing import Any
 
 from podlink.engine.clock import Clock
 from podlink.engine.runtime import exits
@@ -65,19 +66,13 @@ class Run:
         tell: Callable[[], None],
         ended: Callable[[], None],
     ) -> None:
-        settings = launch.spec["process"]
-        user = settings.get("user", {})
         self.launch = launch
         self.programs = programs
         self.clock = clock
         self.tree = tree
         self.randomness, self.is_full = randomness, is_full
         self.hostname = hostname
-        self.uid: int = user.get("uid", 0)
-        self.gid: int = user.get("gid", 0)
-        self.groups: tuple[int, ...] = tuple(user.get("additionalGids", ()))
-        self.umask: int = user.get("umask", 0o022)
-        self.limit: int = launch.spec.get("linux", {}).get("resources", {}).get("pids", {}).get("limit", 0)
+        self._settle(launch.spec)
         self.changed = clock.condition()
         self.frozen = False
         self.number = 0
@@ -86,8 +81,6 @@ class Run:
         self.spent = [0, 0]
         """User and system time of the processes that have ended."""
         self.usage = Usage()
-        self.room = room(launch.spec)
-        """Bytes of memory."""
         self.oom_killed = False
         """Whether any of its processes ended for want of memory."""
         self.at_rest = threading.Event()
@@ -109,6 +102,17 @@ class Run:
             group=INIT,
             spawn=partial(self._spawn, is_outside=True),
         )
+
+    def _settle(self, spec: Mapping[str, Any]) -> None:
+        """As whom its processes run, how many they may be, and with how much memory."""
+        user = spec["process"].get("user", {})
+        self.uid: int = user.get("uid", 0)
+        self.gid: int = user.get("gid", 0)
+        self.groups: tuple[int, ...] = tuple(user.get("additionalGids", ()))
+        self.umask: int = user.get("umask", 0o022)
+        self.limit: int = spec.get("linux", {}).get("resources", {}).get("pids", {}).get("limit", 0)
+        self.room = room(spec)
+        """Bytes of memory."""
 
     @property
     def terminal(self) -> Terminal | None:
