@@ -77,7 +77,7 @@ def _checked(files: Mapping[str, bytes | str]) -> Mapping[str, bytes]:
     """What each path is to hold. Raises InvalidRequest for what is no path, or no content, and for a file below another."""
     for path, content in files.items():
         if not isinstance(path, str) or not path.startswith("/") or path.endswith("/") or ".." in path.split("/"):
-            raise InvalidRequest(f"files: {path!r} is not the absolute path of a file")
+            raise InvalidRequest(f"files: {path!r} is not the absolute path of a file, such as '/bin/app'")
         if not isinstance(content, bytes | str):
             raise InvalidRequest(f"files: {path} is to hold bytes or a str, not {content!r}")
         if above := next((str(each) for each in PurePosixPath(path).parents if str(each) in files), ""):
