@@ -374,6 +374,45 @@ LANGUAGE = {
         "printf abc | { read -n 2 x; echo $x; }; return 0; echo no",
         "3\n0\n1\ny=2\narg\n4\n1 3 1024 1\n4\n143\n<a>\n<b>\nab\n",
     ),
+    "aliases": (
+        "cat > s <<'E'\n"
+        "alias ll='echo list' e=echo 'q=it'\"'\"'s'; alias ll e q\n"
+        "ll a; \\e no 2>/dev/null || echo quoted\n"
+        "alias x='echo one ' y=two ls='ls -d' ; alias a=b b=a\n"
+        "x y y; ls .\n"
+        "f() { ll in; }; { alias new=ll; new; } 2>/dev/null; echo $(ll sub) `e back`\n"
+        "unalias ll; f; ll 2>/dev/null; echo $?\n"
+        "a 2>/dev/null; echo $?; alias nope; unalias nope; echo $?\n"
+        "unalias -a; alias; alias late=echo; late 2>/dev/null; echo $?\n"
+        "E\n"
+        "sh ./s 2>&1",
+        "ll='echo list'\ne='echo'\nq='it'\"'\"'s'\nlist a\nquoted\none two y\n.\n"
+        "list sub back\nlist in\nlist\n0\n127\nalias: nope not found\nunalias: nope not found\n1\n127\n",
+    ),
+    "line numbers": (
+        "cat > s <<'E'\n"
+        "echo $LINENO; f() {\n"
+        "  echo $LINENO\n"
+        "}\n"
+        "f; echo $LINENO $(echo $LINENO)\n"
+        "for i in 1; do\n"
+        "  echo $LINENO\n"
+        "done\n"
+        "eval 'echo $LINENO\n"
+        "echo $LINENO'\n"
+        "cat <<D\n"
+        "$LINENO\n"
+        "D\n"
+        "echo 'echo $LINENO' > t; . ./t; LINENO=x; echo $LINENO\n"
+        "E\n"
+        "sh s; sh -c 'echo $LINENO\n"
+        "(echo $LINENO)'",
+        "1\n2\n4 4\n6\n8\n9\n10\n1\nx\n0\n1\n",
+    ),
+    "a script is read a line at a time": (
+        "printf 'echo one\\necho two; if\\n' > s; sh s 2>/dev/null; echo $?",
+        "one\n2\n",
+    ),
     "mistakes": ("sh -c 'if; then' 2>/dev/null; echo $?; sh -c 'echo \"x' 2>/dev/null; echo $?", "2\n2\n"),
     "scripts": ("printf '#!/bin/sh\\necho $0 $1\\n' > s; chmod=1; umask 0; sh s a; umask; pwd | wc -c", "s a\n0000\n6\n"),
 }

@@ -13,8 +13,9 @@ from podlink.engine.runtime.emulator import programs, signals
 from podlink.engine.runtime.emulator.process import Exited, Interrupted, Process, Program, exit_code
 from podlink.engine.runtime.emulator.tree import refusal
 from podlink.engine.runtime.emulator.userland import children, conditions, files, printing, system
+from podlink.engine.runtime.emulator.userland.aliases import alias, unalias
 from podlink.engine.runtime.emulator.userland.control import Leave, Return, ShellFault
-from podlink.engine.runtime.emulator.userland.parser import parse
+from podlink.engine.runtime.emulator.userland.parser import lines, parse
 from podlink.engine.runtime.emulator.userland.ulimit import ulimit
 from podlink.engine.runtime.emulator.userland.variables import (
     Builtin,
@@ -125,7 +126,7 @@ def _job(shell: "Shell", word: str) -> Process | None:
 
 def eval_(shell: "Shell", argv: list[str]) -> int:
     shell.status = 0
-    shell.sequence(parse(" ".join(argv[1:])))
+    shell.sequence(parse(" ".join(argv[1:]), shell.aliases, shell.line))
     return shell.status
 
 
@@ -146,7 +147,8 @@ def source(shell: "Shell", argv: list[str]) -> int:
     parameters = shell.parameters
     try:
         shell.parameters = argv[2:] or parameters
-        shell.sequence(parse(text))
+        for commands, _ in lines(text, shell.aliases, 1):
+            shell.sequence(commands)
     except Return as answer:
         return answer.code
     finally:
@@ -281,6 +283,7 @@ def within(program: Program) -> Builtin:
 BUILTINS: dict[str, Builtin] = {
     ":": nothing,
     ".": source,
+    "alias": alias,
     "bg": resume,
     "break": leave,
     "cd": cd,
@@ -306,6 +309,7 @@ BUILTINS: dict[str, Builtin] = {
     "type": type_,
     "ulimit": ulimit,
     "umask": umask,
+    "unalias": unalias,
     "unset": unset,
     "wait": wait,
     "[": within(conditions.test),

@@ -94,11 +94,11 @@ def _script(shell: Shell, source: Source) -> Sequence | None:
         if shell.controls and not text:
             shell.process.write(1, "".join(shell.controls.news()))
         if (more := source.more(_prompt(shell, name))) is None:
-            return parse(text) if text else None
+            return parse(text, shell.aliases) if text else None
         text += more
         shell.text = text.rstrip("\n &;")
         try:
-            return parse(text, is_whole=False)
+            return parse(text, shell.aliases, is_whole=False)
         except Unfinished:
             name = "PS2"
 

@@ -1,7 +1,7 @@
 """Tokens become syntax: a parser by recursive descent, a method for each rule of the grammar (POSIX, XCU 2.10)."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 from podlink.engine.runtime.emulator.userland.syntax import (
     Case,
@@ -22,7 +22,7 @@ from podlink.engine.runtime.emulator.userland.syntax import (
     Test,
     Word,
 )
-from podlink.engine.runtime.emulator.userland.words import Reader, SyntaxFault, Token, Unfinished
+from podlink.engine.runtime.emulator.userland.words import NO_ALIASES, Reader, SyntaxFault, Token, Unfinished
 
 REDIRECTIONS = {"<": 0, "<<": 0, "<<-": 0, "<&": 0, "<>": 0, ">": 1, ">>": 1, ">&": 1, ">|": 1}
 """Each with the descriptor that it means where none is said."""
@@ -33,9 +33,12 @@ ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def parse(text: str, *, is_whole: bool = True) -> Sequence:
-    """A script. Raises SyntaxFault; Unfinished where more of it is wanted, or (not whole) would belong to it."""
-    reader = Reader(text, _inner)
+def parse(text: str, aliases: Mapping[str, str] = NO_ALIASES, first: int = 0, *, is_whole: bool = True) -> Sequence:
+    """A script, whose first line has the number `first`.
+
+    Raises SyntaxFault; Unfinished where more of it is wanted, or (not whole) would belong to it.
+    """
+    reader = Reader(text, _inner, aliases=aliases, first=first)
     parser = Parser(reader)
     found = parser.sequence()
     if parser.token.kind != "end":
@@ -43,6 +46,16 @@ def parse(text: str, *, is_whole: bool = True) -> Sequence:
     if reader.is_unfinished and not is_whole:
         raise Unfinished("syntax error: unexpected end of file")
     return found
+
+
+def lines(text: str, aliases: Mapping[str, str], first: int) -> Iterator[tuple[Sequence, bool]]:
+    """The same, the commands of a line at a time, and whether they are the last: what they do, the next line may depend on."""
+    parser = Parser(Reader(text, _inner, aliases=aliases, first=first))
+    parser.newlines()
+    while parser.token.kind != "end":
+        found = parser.line()
+        yield found, not parser.has_more()
+        parser.newlines()
 
 
 def template(text: str) -> Word:
@@ -65,6 +78,8 @@ class Parser:
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.token = reader.token()
+        self._resume: int | None = None
+        """Where the text of an alias ends behind which the next word may be one, too: it ended with a blank."""
 
     def unexpected(self, expected: str = "") -> SyntaxFault:
         token = self.token
@@ -111,6 +126,22 @@ class Parser:
                 raise self.unexpected()
         return Sequence(tuple(statements))
 
+    def line(self) -> Sequence:
+        """Statements, up to the end of a line that ends one."""
+        statements: list[Statement] = []
+        while self.token.kind not in ("newline", "end"):
+            statement = self.statement()
+            statements.append(Statement(statement.first, statement.rest, background=True) if self.is_operator("&") else statement)
+            if self.is_operator(";", "&"):
+                self.advance()
+            elif self.token.kind not in ("newline", "end"):
+                raise self.unexpected()
+        return Sequence(tuple(statements))
+
+    def has_more(self) -> bool:
+        """Whether anything follows the line."""
+        return self.token.kind != "end" and not self.reader.text[self.reader.at :].isspace() and self.reader.peek() != ""
+
     def body(self, opening: str, *closing: str) -> Sequence:
         """`opening list`, with at least one statement in it; what closes is left to the caller."""
         self.expect(opening)
@@ -143,6 +174,7 @@ class Parser:
     # Commands
 
     def command(self) -> Command:
+        self.unalias()
         compound = self.compound()
         if compound is None:
             return self.simple()
@@ -150,6 +182,16 @@ class Parser:
         while self.is_operator(*REDIRECTIONS):
             redirections.append(self.redirection())
         return Redirected(compound, tuple(redirections)) if redirections else compound
+
+    def unalias(self) -> None:
+        """Where the next word is an alias: read what it stands for in its place. POSIX, XCU 2.3.1."""
+        seen: set[str] = set()
+        while (name := self.token.bare) in self.reader.aliases and name not in seen:
+            seen.add(name)
+            text = self.reader.aliases[name]
+            end = self.reader.insert(text)
+            self._resume = end if text.endswith((" ", "\t")) else None
+            self.token = self.reader.token()
 
     def compound(self) -> Command | None:
         """A command that begins with a reserved word or a parenthesis; None: it is none of these."""
@@ -251,7 +293,11 @@ class Parser:
         assignments: list[tuple[str, Word]] = []
         words: list[Word] = []
         redirections: list[Redirection] = []
+        line = self.reader.line(self.token.at)
         while True:
+            if self._resume is not None and self.token.kind == "word" and self.token.at >= self._resume:
+                self._resume = None
+                self.unalias()
             if self.is_operator(*REDIRECTIONS):
                 redirections.append(self.redirection())
             elif self.token.kind == "word" and not words and (assignment := _assignment(self.token.word)):
@@ -265,7 +311,7 @@ class Parser:
                 break
         if not (assignments or words or redirections):
             raise self.unexpected()
-        return Simple(tuple(assignments), tuple(words), tuple(redirections))
+        return Simple(tuple(assignments), tuple(words), tuple(redirections), line)
 
     def function(self, word: Word) -> Command:
         match word:

@@ -53,4 +53,4 @@ def _file(process: Process, name: str, words: list[str], letters: set[str]) -> i
     except OSError as error:
         process.write(2, f"{name}: can't open '{words[0]}': {os.strerror(error.errno or 0)}\n")
         return MISUSE
-    return _shell(process, words[0], words[1:], letters).run(text)
+    return _shell(process, words[0], words[1:], letters).run(text, 1)

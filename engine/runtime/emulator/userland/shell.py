@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from podlink.engine.runtime.emulator.process import Exited
 from podlink.engine.runtime.emulator.userland import builtins, children, conditions, expansion, patterns
 from podlink.engine.runtime.emulator.userland.control import MISUSE, Leave, Return, ShellFault
-from podlink.engine.runtime.emulator.userland.parser import parse
+from podlink.engine.runtime.emulator.userland.parser import lines, parse
 from podlink.engine.runtime.emulator.userland.redirect import redirected
 from podlink.engine.runtime.emulator.userland.state import EXIT, State
 from podlink.engine.runtime.emulator.userland.syntax import (
@@ -35,10 +35,13 @@ from podlink.engine.runtime.emulator.userland.words import SyntaxFault
 class Shell(State):
     """Runs scripts. It is what it knows, and what it does with that."""
 
-    def run(self, text: str, *, whole: bool = False) -> int:
-        """Run a script and answer with its exit code. whole: its last command may take the shell's place."""
+    def run(self, text: str, first: int = 0, *, whole: bool = False) -> int:
+        """Run a script and answer with its exit code. first: the number of its first line; whole: its last command may take the
+        shell's place.
+        """
         try:
-            self.sequence(parse(text), last=whole)
+            for commands, last in lines(text, self.aliases, first):
+                self.sequence(commands, last=whole and last)
         except (SyntaxFault, ShellFault) as fault:
             self.complain(str(fault))
             self.status = fault.code if isinstance(fault, ShellFault) else MISUSE
@@ -57,7 +60,7 @@ class Shell(State):
     def _exit_trap(self, command: str) -> int:
         status = self.status
         try:
-            self.sequence(parse(command))
+            self.sequence(parse(command, self.aliases, self.line))
         except Exited as exited:
             return exited.code
         except (SyntaxFault, ShellFault, Leave, Return) as fault:
@@ -212,7 +215,7 @@ class Shell(State):
 
     def simple(self, command: Simple, *, last: bool) -> None:
         status = self.status
-        self.status = 0
+        self.status, self.line = 0, command.line
         argv = self.words(command, status)
         values = [(name, expansion.text(self, word)) for name, word in command.assignments]
         if self.options["x"] and (argv or values):
@@ -306,5 +309,5 @@ class Shell(State):
             number = self.signalled.pop(0)
             if command := self.traps.get(number):
                 status = self.status
-                self.sequence(parse(command))
+                self.sequence(parse(command, self.aliases, self.line))
                 self.status = status

@@ -31,6 +31,9 @@ class State:
         self.fixed: set[str] = set()
         self.scopes: list[dict[str, str | None]] = []
         self.functions: dict[str, Command] = {}
+        self.aliases: dict[str, str] = {}
+        self.line = 0
+        """Of the command that is run: `$LINENO`, unless somebody assigned to that."""
         self.options = dict.fromkeys([*"aefux", "pipefail"], False)
         self.traps: dict[int, str] = {}
         self.signalled: list[int] = []
@@ -56,6 +59,7 @@ class State:
         shell = type(self)(self.process, self.name, list(self.parameters))
         shell.variables, shell.exported, shell.fixed = dict(self.variables), set(self.exported), set(self.fixed)
         shell.functions, shell.options = dict(self.functions), dict(self.options)
+        shell.aliases, shell.line = dict(self.aliases), self.line
         shell.scopes = [dict(scope) for scope in self.scopes]
         shell.traps = {number: command for number, command in self.traps.items() if not command and number}
         shell.status, shell.job, shell.identity, shell.parent = self.status, self.job, self.identity, self.parent
@@ -87,7 +91,7 @@ class State:
                 return str(self.parent)
         if name.isdecimal():
             return self.parameters[int(name) - 1] if int(name) <= len(self.parameters) else None
-        return self.variables.get(name)
+        return self.variables.get(name, str(self.line) if name == "LINENO" else None)
 
     def assign(self, name: str, value: str) -> None:
         if name in self.fixed:

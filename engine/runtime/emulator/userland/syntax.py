@@ -68,11 +68,12 @@ class Redirection:
 
 @dataclass(frozen=True, slots=True)
 class Simple:
-    """`A=1 command words <file`."""
+    """`A=1 command words <file`. line: where it begins."""
 
     assignments: tuple[tuple[str, Word], ...] = ()
     words: tuple[Word, ...] = ()
     redirections: tuple[Redirection, ...] = ()
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ a script again, so the reader of words is handed a way to parse one.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from podlink.engine.runtime.emulator.userland.printing import unescaped
@@ -37,14 +37,18 @@ class Unfinished(SyntaxFault):
     """It may become one when more of it comes."""
 
 
+NO_ALIASES: Mapping[str, str] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
-    """kind: `word`, `operator`, `newline` or `end`. number: the descriptor right before a redirection."""
+    """kind: `word`, `operator`, `newline` or `end`. number: the descriptor right before a redirection. at: of a word."""
 
     kind: str
     text: str = ""
     word: Word = ()
     number: int | None = None
+    at: int = 0
 
     @property
     def bare(self) -> str:
@@ -66,11 +70,17 @@ class _Heredoc:
 
 
 class Reader:
-    """Tokens of a text from a place on. parse: reads a script from this very reader up to `)`."""
+    """Tokens of a text. parse: reads a script from this very reader up to `)`. first: the number of its first line.
 
-    def __init__(self, text: str, parse: Callable[["Reader"], Sequence], at: int = 0) -> None:
+    aliases: by name; looked up as the text is read, so that one line can have names for the next.
+    """
+
+    def __init__(
+        self, text: str, parse: Callable[["Reader"], Sequence], *, aliases: Mapping[str, str] = NO_ALIASES, first: int = 0
+    ) -> None:
         self.text = text
-        self.at = at
+        self.at = 0
+        self.aliases, self._first = aliases, first
         self._parse = parse
         self._heredocs: list[_Heredoc] = []
         self.is_unfinished = text.endswith("\\\n")
@@ -89,7 +99,17 @@ class Reader:
             return Token("operator", self._operator(), number=number)
         if operator := self._operator():
             return Token("operator", operator)
-        return Token("word", word=self._word())
+        start = self.at
+        return Token("word", word=self._word(), at=start)
+
+    def line(self, at: int) -> int:
+        """The number of the line that a place is in."""
+        return self._first + self.text.count("\n", 0, at)
+
+    def insert(self, text: str) -> int:
+        """Have this read next. The answer is where it ends."""
+        self.text = self.text[: self.at] + text + self.text[self.at :]
+        return self.at + len(text)
 
     def peek(self) -> str:
         return self.text[self.at : self.at + 1]
@@ -99,6 +119,10 @@ class Reader:
         quoted = any(isinstance(part, Literal) and part.quoted for part in word)
         delimiter = "".join(part.text for part in word if isinstance(part, Literal))
         self._heredocs.append(_Heredoc(delimiter, quoted, strip, document))
+
+    def _inner(self, text: str) -> "Reader":
+        """For a part of it that is read on its own."""
+        return Reader(text, self._parse, aliases=self.aliases, first=self.line(self.at))
 
     def _descriptor(self) -> int | None:
         """The digits right before `<` or `>`."""
@@ -142,7 +166,7 @@ class Reader:
             else:
                 self.is_unfinished = True
             text = "".join(lines)
-            expected.document.word = (Literal(text, True),) if expected.quoted else Reader(text, self._parse).quoted("")
+            expected.document.word = (Literal(text, True),) if expected.quoted else self._inner(text).quoted("")
         self._heredocs = []
 
     # Words
@@ -233,7 +257,7 @@ class Reader:
             end += 2 if self.text[end] == "\\" else 1
         inner = self.text[self.at + 1 : end].replace("\\`", "`").replace("\\$", "$").replace("\\\\", "\\")
         self.at = end + 1
-        return Substitution(self._parse(Reader(inner, self._parse)), quoted)
+        return Substitution(self._parse(self._inner(inner)), quoted)
 
     def _arithmetic(self, quoted: bool) -> Part | None:
         """`$((…))`; None where it is a substitution that begins with a subshell."""
@@ -245,7 +269,7 @@ class Reader:
             return None
         inner = self.text[self.at + 3 : end]
         self.at = end + 2
-        return Arithmetic(Reader(inner, self._parse).quoted(""), quoted)
+        return Arithmetic(self._inner(inner).quoted(""), quoted)
 
     def _name(self) -> str:
         """A variable's name, or one digit or special character."""
