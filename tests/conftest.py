@@ -91,6 +91,7 @@ PROBES: dict[str, Callable[[], bool]] = {
     "tar": installed("tar"),
     "gcc": installed("gcc"),
     "nft": installed("nft"),
+    "systemd": lambda: Path("/run/systemd/system").is_dir(),  # sd_booted(3)
     "sctp": has_sctp,
     "varlinkctl": installed("varlinkctl"),
 }
