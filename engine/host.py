@@ -28,7 +28,7 @@ class Host:
 
     cleanup: argv, to which a container's ID is added, of a process that undoes what an ended run still holds.
     waits: those who wait for containers to end, without a thread each.
-    arrears: containers of which the disk refused to have written down that they ended.
+    arrears: containers of which the disk refused to have written down that they ended, or that others had when the engine opened.
     variables: of the environment, those that say something else to this engine than to the rest of the process.
     baselines: by container, the number of a run and what it had used at its start, or when GetContainerStats was last asked: what
     the next percentage counts from.

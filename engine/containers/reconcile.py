@@ -1,7 +1,8 @@
 """After a crash or a reboot: bring the records up to what the host really holds, and the host down to what has a record.
 
 Run when an engine opens. Others may be at work on the same root at that moment, so each container is looked at under its
-lock, and one whose lock is held is left alone: somebody lives who sees to it.
+lock. One whose lock is held is looked at when it is free: whoever has it may have been told of an end alone, and know nothing
+of a start that was cut short.
 """
 
 import logging
@@ -26,6 +27,8 @@ def reconcile(host: Host) -> None:
             with host.state.locks.try_hold(container) as held:
                 if held:
                     _settle(host, container)
+                else:
+                    host.arrears.add(container)
         except (EngineError, OSError) as trouble:
             log.warning("container %s could not be brought up to date: %s", container[:12], trouble)
 
@@ -39,7 +42,8 @@ def _suspects(host: Host) -> set[str]:
     return rows | {name for name in parts if ID.fullmatch(name)}
 
 
-def _settle(host: Host, container: str) -> None:
+def _settle(host: Host, container: str, is_opening: bool = True) -> None:
+    """The lock is held. is_opening: a restart that is not over was cut short; later it may be somebody's who lives."""
     row = brought_up_to_date(host, container)
     if row is None:
         return _drop(host, container)
@@ -49,8 +53,9 @@ def _settle(host: Host, container: str) -> None:
         committing(host, container).unlink()
     if row.status in LIVE:
         return None
-    restarting(host, container).unlink(missing_ok=True)
-    if row.status is Status.EXITED and row.config.rm:
+    if is_opening:
+        restarting(host, container).unlink(missing_ok=True)
+    if is_opening and row.status is Status.EXITED and row.config.rm:
         discard(host, row)
     elif host.runtime.running(container) is None:  # a start that was cut short before its init was there
         told = host.state.networks.lease_of(container)
@@ -91,7 +96,7 @@ def settle_arrears(host: Host, container: str) -> bool:
     try:
         with host.state.locks.try_hold(container) as held:
             if held:
-                brought_up_to_date(host, container)
+                _settle(host, container, is_opening=False)
             return held
     except (EngineError, OSError):
         return False

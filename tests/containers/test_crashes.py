@@ -125,3 +125,14 @@ def test_after_a_crash_in_a_commit_the_container_goes_on_and_nothing_half_done_i
         assert container.wait() == 0
         if len(images) > 1:
             engine.images.remove("fresh")
+
+
+def test_a_start_that_was_cut_short_is_undone_also_where_somebody_had_the_container_when_the_engine_opened(real: Any) -> None:
+    """Such as a monitor's clean-up, that knows of the end of the run before and of nothing else."""
+    host, container = real.engine.host, real.create(*LOOP, name="web")
+    host.storage.mount(container.id)
+    with host.state.locks.hold(container.id):
+        other = real.open()
+        assert differences(other)["mounts"] == {container.id}
+    with other:
+        whole(other)
