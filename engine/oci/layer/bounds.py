@@ -14,10 +14,8 @@ from podlink.engine.oci.layer.compression import PIECE, decompressed
 
 ALLOWED = GIB
 """Bytes to which anything may unpack, whatever it came as: a file of zeros compresses a thousand times."""
-
-
 FILES = 4096
-"""Inodes that are to stay free, of a small disk a twentieth."""
+"""Inodes that are to stay free, of a small disk a twentieth: more than a layer has members between two looks."""
 
 
 class Room:
@@ -26,8 +24,8 @@ class Room:
     def __init__(self, path: Path, spare: int) -> None:
         self._path, self._spare = path, spare
 
-    def require(self, size: int, files: int = 0) -> None:
-        """Raises StorageFailed where so many more bytes, and so many files, would not leave enough free."""
+    def require(self, size: int) -> None:
+        """Raises StorageFailed where so many more bytes would not leave enough free, or too few inodes are left by now."""
         found = os.statvfs(self._path)
         free, spare = found.f_bavail * found.f_frsize, min(self._spare, found.f_blocks * found.f_frsize // 20)
         if free - size < spare:
@@ -35,10 +33,9 @@ class Room:
                 f"{self._path}: no space left for {size} bytes that are to come: "
                 f"{free} are free, and {spare} are to stay so; make room"
             )
-        kept = min(FILES, found.f_files // 20)
-        if found.f_files and found.f_favail - files < kept:  # some file systems do not count them
+        if found.f_favail < (kept := min(FILES, found.f_files // 20)):  # none is counted where f_files is 0
             raise StorageFailed(
-                f"{self._path}: no space left for the {files} files that may be to come: "
+                f"{self._path}: no space left for more files: "
                 f"{found.f_favail} inodes are free, and {kept} are to stay so; remove files"
             )
 

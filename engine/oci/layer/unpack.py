@@ -16,7 +16,7 @@ from podlink.engine.config import Limits
 from podlink.engine.errors import InvalidArchive, StorageFailed
 from podlink.engine.oci.digest import Digest
 from podlink.engine.oci.layer.apply import fill
-from podlink.engine.oci.layer.blocks import BLOCK, PIECE
+from podlink.engine.oci.layer.blocks import PIECE
 from podlink.engine.oci.layer.bounds import Room
 from podlink.engine.oci.layer.hiding import hiding_for
 from podlink.engine.oci.layer.jails import PIPE, Jails, jails
@@ -77,8 +77,7 @@ class Measured(io.RawIOBase):
         self._count += len(data)
         if self._count > self._limit:
             raise InvalidArchive(f"layer: more than the limit of {self._limit} bytes when uncompressed")
-        coming = len(data) + PIPE  # what the pipe to a jail holds may not be on the disk yet; and a member has a block at least
-        self._room.require(coming, coming // BLOCK)
+        self._room.require(min(self._count, len(data) + PIPE))  # what the pipe to a jail holds may not be on the disk yet
         self._hash.update(data)
         buffer[: len(data)] = data
         return len(data)
