@@ -1,7 +1,7 @@
 """Somebody's own client, a pool of workers, walked at random by Hypothesis and held to what it believes of itself."""
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -77,4 +77,4 @@ class Walk(RuleBasedStateMachine):
 
 
 TestPool = Walk.TestCase
-TestPool.settings = settings(max_examples=5, stateful_step_count=10, deadline=None)
+TestPool.settings = settings(max_examples=5, stateful_step_count=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
