@@ -23,10 +23,12 @@ real_host = pytest.mark.needs("root", "runc", "overlay")
 
 def ask(service: Any, method: str, **more: Any) -> socket.socket:
     """A connection with a call on it, whose answer is still to come."""
-    link = socket.socket(socket.AF_UNIX)
-    link.settimeout(patience())
-    link.connect(service.address.removeprefix("unix:"))
-    link.sendall(call(method, **more))
+    with ExitStack() as stack:
+        link = stack.enter_context(socket.socket(socket.AF_UNIX))
+        link.settimeout(patience())
+        link.connect(service.address.removeprefix("unix:"))
+        link.sendall(call(method, **more))
+        stack.pop_all()
     return link
 
 
@@ -120,9 +122,10 @@ def connected(service: Any) -> tuple[socket.socket, float]:
     for seconds in (0.3, 3, 30):
         service.options = ("--timeout", str(int(1000 * seconds)))
         service.start()
-        with suppress(OSError, AssertionError):
-            link = ask(service, "Ping")
+        with suppress(OSError, AssertionError), ExitStack() as stack:
+            link = stack.enter_context(ask(service, "Ping"))
             answer(link)
+            stack.pop_all()
             return link, seconds
         service.process.wait(patience())
         service.process.stdout.close()
