@@ -9,6 +9,7 @@ with Ending() as ending:        a signal raises Ended: what was begun is undone 
 """
 
 import signal
+import sys
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Self
@@ -26,6 +27,7 @@ class Ending:
     def __init__(self) -> None:
         self._asked = False
         self._act = self._unwind
+        self._tell_lost = sys.unraisablehook
 
     def defer(self) -> None:
         """Have signals remembered, no more."""
@@ -38,6 +40,7 @@ class Ending:
             end()
 
     def __enter__(self) -> Self:
+        sys.unraisablehook = self._lost
         for number in SIGNALS:
             signal.signal(number, self._signalled)
         return self
@@ -46,6 +49,7 @@ class Ending:
         """What comes now is too late to matter."""
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+        sys.unraisablehook = self._tell_lost
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         self._act()
@@ -55,6 +59,11 @@ class Ending:
         if not self._asked:
             self._asked = True
             raise Ended
+
+    def _lost(self, raised: "sys.UnraisableHookArgs", /) -> None:
+        """Python complains of what it drops. An Ended is nobody's trouble."""
+        if not isinstance(raised.exc_value, Ended):
+            self._tell_lost(raised)
 
     def _remember(self) -> None:
         self._asked = True
