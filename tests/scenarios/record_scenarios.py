@@ -1,6 +1,6 @@
 """Write what the emulator answers into the scenarios: for new ones, whose answers are then read, and run on runc.
 
-PYTHONPATH=tests python tests/scenarios/record_scenarios.py fixtures/scenarios/pausing.scenario …
+PYTHONPATH=tests python tests/scenarios/record_scenarios.py fixtures/scenarios/running.scenario …
 """
 
 import sys
