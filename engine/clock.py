@@ -111,11 +111,12 @@ class VirtualClock:
     def advance(self, seconds: float) -> None:
         """Let so much time pass, and return when all that this led to has happened.
 
-        Raises ValueError for a negative time, RuntimeError in a program of a container (it would wait for itself), and
-        TimeoutError, naming them, where threads don't come to rest: a program waits by the methods of its Process only.
+        Raises ValueError for what is no time or a negative one, RuntimeError in a program of a container (it would wait for
+        itself), and TimeoutError, naming them, where threads don't come to rest: a program waits by the methods of its Process
+        only.
         """
-        if not seconds >= 0:
-            raise ValueError(f"time can't be moved by {seconds} seconds")
+        if not isinstance(seconds, int | float) or not 0 <= seconds < inf:
+            raise ValueError(f"time can't be moved by {seconds!r} seconds; a number from 0 is needed")
         self._move(lambda: self._elapsed + seconds)
 
     def step(self) -> float:
