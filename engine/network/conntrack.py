@@ -13,19 +13,21 @@ import logging
 import socket
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from podlink.engine import trace
 from podlink.engine.network.netlink import Netlink
 from podlink.engine.network.ports import versions
-from podlink.engine.oci.spec.values import Port
 from podlink.engine.state.values import Lease
 
 log = logging.getLogger(__name__)
 
 FAMILIES = {"4": socket.AF_INET, "6": socket.AF_INET6}
 NUMBERS = {"udp": socket.IPPROTO_UDP, "sctp": socket.IPPROTO_SCTP}
+Address = tuple[str, int]
+"""Of one end: the host's address, and the port."""
 COUNT = Path("/proc/sys/net/netfilter/nf_conntrack_count")
 """How many connections the kernel remembers in this thread's network namespace."""
 
@@ -35,36 +37,37 @@ def forget(lease: Lease) -> None:
     protocols = sorted({port.protocol for port in lease.ports} & NUMBERS.keys())
     if not protocols or not COUNT.exists() or COUNT.read_text().strip() == "0":
         return
-    library = import_module("pyroute2")
     local = _local_addresses()
-    for version, family in FAMILIES.items():
-        for protocol in protocols:
-            ports = [port for port in lease.ports if port.protocol == protocol and version in versions(port)]
-            if ports:
-                try:
-                    with library.NFCTSocket(nfgen_family=family) as book:
-                        _forget(book, family, ports, local)
-                except (library.NetlinkError, OSError) as trouble:
-                    log.info("connections to %s are not forgotten: %s", ", ".join(map(str, ports)), trouble)
+    for version, protocol in product(FAMILIES, protocols):
+        ports = {port.host_port for port in lease.ports if port.protocol == protocol and version in versions(port)}
+        if ports:
+            _forget_ports(FAMILIES[version], protocol, ports, local)
 
 
-def _forget(book: Any, family: int, ports: list[Port], local: set[str]) -> None:
-    numbers, protocol = {port.host_port for port in ports}, ports[0].protocol
-    for source, place in list(_remembered(book, family, protocol, numbers)):
-        if place[0] in local or ipaddress.ip_address(place[0]).is_loopback:
-            known = _tuple(family, protocol, saddr=source[0], sport=source[1], daddr=place[0], dport=place[1])
-            try:
-                book.entry("del", tuple_orig=known)
-            except import_module("pyroute2").NetlinkError as error:
-                if error.code == errno.ENOENT:  # it ended at this moment
-                    continue
-                raise
-            trace.ran(
-                "conntrack", "-D", "-p", protocol, "-s", source[0], "-d", place[0], "--sport", source[1], "--dport", place[1]
-            )
+def _forget_ports(family: int, protocol: str, ports: set[int], local: set[str]) -> None:
+    """Forget connections to these ports at an address of the host. What the kernel refuses is told in the log alone."""
+    library = import_module("pyroute2")
+    try:
+        with library.NFCTSocket(nfgen_family=family) as book:
+            for source, place in list(_remembered(book, family, protocol, ports)):
+                if place[0] in local or ipaddress.ip_address(place[0]).is_loopback:
+                    _forget_one(book, family, protocol, source, place)
+    except (library.NetlinkError, OSError) as trouble:
+        log.info("connections to %s of %s are not forgotten: %s", protocol, ", ".join(map(str, sorted(ports))), trouble)
 
 
-def _remembered(book: Any, family: int, protocol: str, numbers: set[int]) -> Iterator[tuple[tuple[str, int], tuple[str, int]]]:
+def _forget_one(book: Any, family: int, protocol: str, source: Address, place: Address) -> None:
+    known = _tuple(family, protocol, saddr=source[0], sport=source[1], daddr=place[0], dport=place[1])
+    try:
+        book.entry("del", tuple_orig=known)
+    except import_module("pyroute2").NetlinkError as error:
+        if error.code != errno.ENOENT:  # it ended at this moment
+            raise
+    else:
+        trace.ran("conntrack", "-D", "-p", protocol, "-s", source[0], "-d", place[0], "--sport", source[1], "--dport", place[1])
+
+
+def _remembered(book: Any, family: int, protocol: str, numbers: set[int]) -> Iterator[tuple[Address, Address]]:
     """Source and destination of each connection that came for one of the ports. A single port is looked for by the kernel."""
     asked = {"dport": next(iter(numbers))} if len(numbers) == 1 else {}
     version = {socket.AF_INET: "CTA_IP_V4", socket.AF_INET6: "CTA_IP_V6"}[socket.AddressFamily(family)]
