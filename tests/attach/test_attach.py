@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -296,10 +295,9 @@ def test_a_created_one_is_stopped_killed_and_removed_like_any_other(desk: Desk) 
         container = desk.create("sleep", "1000", stop_timeout=300)
         container.attach().close()
         assert desk.status(container) == "created" and desk.row(container).pid > 0
-        begun = time.monotonic()
         if end == "stop":
             container.stop()
-            assert desk.status(container) == "exited"
+            assert desk.status(container) == "exited" and desk.row(container).exit_code == 137  # killed at once
         elif end == "kill":
             container.kill(signal.SIGKILL)
             assert container.wait() == 137
@@ -307,7 +305,6 @@ def test_a_created_one_is_stopped_killed_and_removed_like_any_other(desk: Desk) 
             assert container.id in desk.engine.containers.delete_stopped()
             continue
         container.remove(force=end == "remove")
-        assert time.monotonic() - begun < 300
         with pytest.raises(ContainerNotFound):
             desk.engine.containers.get(container.id)
 
