@@ -12,6 +12,7 @@
     bytes moved by the kernel       copy_file_range(2)        read and written
     room on the disk                posix_fallocate(3)        zeros, written
     a file that has no name yet     O_TMPFILE, linkat(2)      none
+    two that change names           renameat2(2)              none
     a FIFO in an open directory     mkfifoat(3)               by path, where Python has it so (before macOS 13)
     root's rights for a layer       `oci.layer.jail`          none: unpacked as by any user
     mounts                          /proc/self/mountinfo      none of ours
@@ -98,6 +99,19 @@ def give_name(descriptor: int, path: Path) -> None:
         os.link(way_to(descriptor), path.name, dst_dir_fd=folder)  # link(2), without a directory, would not follow
     finally:
         os.close(folder)
+
+
+def exchanged(one: Path, other: Path) -> bool:
+    """Have the two change names in one step; whether they did: there may be no other, or no such step on this file system."""
+    if not LINUX:
+        return False
+    try:
+        syscalls.renameat2(one, other, syscalls.RENAME_EXCHANGE)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.EINVAL, errno.ENOSYS):
+            raise
+        return False
+    return True
 
 
 def stamp() -> int:

@@ -28,6 +28,7 @@ SYS_OPEN_TREE = 428
 SYS_MOVE_MOUNT = 429
 SYS_MOUNT_SETATTR = 442
 AT_FDCWD = -100
+RENAME_EXCHANGE = 0x2
 AT_EMPTY_PATH = 0x1000
 OPEN_TREE_CLONE = 0x1
 MOVE_MOUNT_F_EMPTY_PATH = 0x4
@@ -106,6 +107,13 @@ def mount_setattr(descriptor: int, attributes: int, userns: int = 0) -> None:
     how = struct.pack("=QQQQ", attributes, 0, 0, userns)
     flags = ctypes.c_uint(AT_EMPTY_PATH)
     checked(libc.syscall(ctypes.c_long(SYS_MOUNT_SETATTR), descriptor, b"", flags, how, ctypes.c_size_t(len(how))))
+
+
+def renameat2(old: Path, new: Path, flags: int) -> None:
+    """renameat2(2). ENOSYS too where the C library is older than the call (glibc before 2.28)."""
+    if not hasattr(libc, "renameat2"):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), os.fspath(old))
+    checked(libc.renameat2(AT_FDCWD, bytes(old), AT_FDCWD, bytes(new), ctypes.c_uint(flags)), old)
 
 
 def syncfs(descriptor: int) -> None:

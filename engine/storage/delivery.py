@@ -3,8 +3,8 @@
     a new file          no name at all until it is whole (open(2), O_TMPFILE), then linkat(2)
     in place of a file  the same, by way of a hidden folder: linkat(2) replaces nothing, rename(2) does
     a folder, and any
-    file where there    in a hidden folder beside its place from the beginning
-    is no O_TMPFILE
+    file where there    in a hidden folder beside its place from the beginning; a folder changes names with one that is there
+    is no O_TMPFILE     (renameat2(2), RENAME_EXCHANGE), so that at any moment there is one or the other
 
     FOLDER/.podlink-k2x9…/      hidden; locked (flock(2)) by who works there
                           new   what is to get the name
@@ -58,9 +58,10 @@ def new_folder(target: Path) -> Iterator[Path]:
         (folder / NEW).mkdir()
         yield folder / NEW
         (folder / NEW).chmod(FOLDER)
-        with suppress(FileNotFoundError):
-            target.rename(folder / OLD)
-        (folder / NEW).rename(target)
+        if not portable.exchanged(folder / NEW, target):
+            with suppress(FileNotFoundError):
+                target.rename(folder / OLD)
+            (folder / NEW).rename(target)
         sync_directory(target.parent)
 
 

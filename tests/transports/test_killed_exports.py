@@ -5,6 +5,7 @@ import itertools
 import os
 import random
 import signal
+import sys
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -56,6 +57,19 @@ def killed(start: Start, folder: Path, target: str, step: int = 1, nameless: boo
     assert process.exitcode == -signal.SIGKILL
 
 
+def replace_and_die(target: Path, pipe: Connection, step: int) -> None:
+    """Put a new folder in the place of one that is there, and die when a name is about to change. pipe: unused."""
+    steps = itertools.count(1)
+
+    def watch(event: str, words: tuple[object, ...]) -> None:
+        if event == "os.rename" and next(steps) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+    with new_folder(target) as folder:
+        (folder / "new").touch()
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -98,6 +112,26 @@ def test_what_is_left_in_a_hidden_folder_goes_with_the_next(
     monkeypatch.setattr(portable, "nameless", lambda folder: None)
     export_again(tmp_path, f"{kind}{out}/x")
     assert names(out) == ["x"]
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_where_a_folder_is_replaced_there_is_one_at_any_moment(start: Start, tmp_path: Path, out: Path, step: int) -> None:
+    (out / "x").mkdir()
+    (tmp_path / "y").mkdir()
+    if not portable.exchanged(out / "x", tmp_path / "y"):
+        pytest.skip("on this file system no two change names")
+    (out / "x/old").touch()
+    process, _ = start(replace_and_die, out / "x", step)
+    process.join(patience(60))
+    assert names(out / "x") in (["old"], ["new"])
+
+
+def test_where_names_can_not_be_exchanged_a_folder_is_replaced_all_the_same(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(portable, "exchanged", lambda one, other: False)
+    for name in ("old", "new"):
+        with new_folder(out / "x") as folder:
+            (folder / name).touch()
+        assert names(out) == ["x"] and names(out / "x") == [name]
 
 
 @pytest.mark.parametrize("nameless", [True, False])
