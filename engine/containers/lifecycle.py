@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from podlink.engine.containers.discard import discard
+from podlink.engine.containers.kept import is_kept
 from podlink.engine.containers.names import tell_neighbours
 from podlink.engine.errors import ContainerNotFound, EngineError, InvalidState, StorageFailed
 from podlink.engine.host import Host
@@ -47,11 +48,6 @@ LEGAL = {
 
 UNSEEN = -1
 """The exit code of a run whose end nobody saw: no status of a process, so that it can't be taken for one."""
-
-
-def restarting(host: Host, container: str) -> Path:
-    """A mark in the container's directory while RestartContainer is at work: its `rm` waits for an exit that stays."""
-    return host.directory(container) / "restarting"
 
 
 def committing(host: Host, container: str) -> Path:
@@ -128,7 +124,7 @@ def fold(host: Host, container: Container) -> Container:
     """
     try:
         now = _folded(host, container)
-        if now.config.rm and now.status is Status.EXITED and not restarting(host, container.id).exists():
+        if now.config.rm and now.status is Status.EXITED and not is_kept(host, container.id):
             discard(host, now)
             raise ContainerNotFound(container.id)
     except StorageFailed:

@@ -8,8 +8,8 @@ of a start that was cut short.
 import logging
 from contextlib import suppress
 
-from podlink.engine.containers.discard import discard, drop_parts
-from podlink.engine.containers.lifecycle import LIVE, brought_up_to_date, committing, locked, restarting
+from podlink.engine.containers.discard import drop_parts
+from podlink.engine.containers.lifecycle import LIVE, brought_up_to_date, committing, locked
 from podlink.engine.containers.names import tell_neighbours
 from podlink.engine.errors import ContainerNotFound, EngineError, StorageFailed
 from podlink.engine.host import Host
@@ -42,8 +42,8 @@ def _suspects(host: Host) -> set[str]:
     return rows | {name for name in parts if ID.fullmatch(name)}
 
 
-def _settle(host: Host, container: str, is_opening: bool = True) -> None:
-    """The lock is held. is_opening: a restart that is not over was cut short; later it may be somebody's who lives."""
+def _settle(host: Host, container: str) -> None:
+    """The lock is held."""
     row = brought_up_to_date(host, container)
     if row is None:
         return _drop(host, container)
@@ -51,13 +51,7 @@ def _settle(host: Host, container: str, is_opening: bool = True) -> None:
         if row.status is Status.RUNNING:
             host.runtime.resume(container)
         committing(host, container).unlink()
-    if row.status in LIVE:
-        return None
-    if is_opening:
-        restarting(host, container).unlink(missing_ok=True)
-    if is_opening and row.status is Status.EXITED and row.config.rm:
-        discard(host, row)
-    elif host.runtime.running(container) is None:  # a start that was cut short before its init was there
+    if row.status not in LIVE and host.runtime.running(container) is None:  # a start that was cut short before its init was there
         told = host.state.networks.lease_of(container)
         host.runtime.delete(container)
         host.network.detach(container)
@@ -96,7 +90,7 @@ def settle_arrears(host: Host, container: str) -> bool:
     try:
         with host.state.locks.try_hold(container) as held:
             if held:
-                _settle(host, container, is_opening=False)
+                _settle(host, container)
             return held
     except (EngineError, OSError):
         return False

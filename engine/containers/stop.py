@@ -3,7 +3,9 @@
 import signal
 from contextlib import ExitStack, suppress
 
-from podlink.engine.containers.lifecycle import locked, process_of, require, restarting
+from podlink.engine.containers.kept import kept
+from podlink.engine.containers.lifecycle import locked, process_of, require
+from podlink.engine.containers.reconcile import conclude_or_owe
 from podlink.engine.containers.start import start
 from podlink.engine.containers.wait import await_exit
 from podlink.engine.errors import ContainerNotFound, ErrorOccurred, InvalidRequest, InvalidState
@@ -69,14 +71,13 @@ def restart(host: Host, name: str, timeout: int | None = None) -> str:
 
     A container that is removed at its exit (`rm`) stays for the restart. Raises as `stop` and `start` do.
     """
-    with locked(host, name) as container:
-        live = container.status in (Status.RUNNING, Status.PAUSED)
-        mark = restarting(host, container.id)
-        host.state.require_room()  # what can't be started again is not stopped
-        if live:
-            mark.touch()
-    with ExitStack() as undo:
-        undo.callback(mark.unlink, missing_ok=True)
+    with ExitStack() as after:
+        with locked(host, name) as container:
+            live = container.status in (Status.RUNNING, Status.PAUSED)
+            host.state.require_room()  # what can't be started again is not stopped
+            if live and container.config.rm:
+                after.callback(conclude_or_owe, host, container.id)  # should it have ended again while it was kept
+                after.enter_context(kept(host, container.id))
         try:
             if live:
                 stop(host, container.id, timeout)

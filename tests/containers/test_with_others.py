@@ -1,6 +1,7 @@
 """Who waits for a container, and who restarts it while others are at it too. On the emulator and on runc."""
 
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 from patience import patience, until
 
+from podlink.engine.containers.reconcile import reconcile
 from podlink.engine.containers.start import start
+from podlink.engine.containers.stop import stop
 from podlink.engine.containers.wait import when_ended
 from podlink.engine.errors import ContainerNotFound, InvalidState
 from podlink.engine.state.values import Status
@@ -86,3 +89,57 @@ def test_a_restart_is_content_with_a_start_by_somebody_else(bench: Any, monkeypa
     assert host.state.containers.get(container.id).start == 2
     with pytest.raises(InvalidState, match="it is running"):
         container.start()
+
+
+def test_who_opens_the_root_in_the_midst_of_a_restart_takes_no_container_away(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container = bench.run(*LOOP, rm=True)
+
+    def start_after_an_opening(host: Any, name: str) -> str:
+        if bench.runtime == "runc":
+            bench.open().close()
+        else:
+            reconcile(host)
+        return start(host, name)
+
+    monkeypatch.setattr("podlink.engine.containers.stop.start", start_after_an_opening)
+    container.restart(0)
+    assert status(container) is Status.RUNNING
+    container.stop(0)
+    assert not bench.engine.containers.list()
+
+
+def test_of_two_who_restart_the_first_to_be_done_takes_no_container_away(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    container = bench.run(*LOOP, rm=True)
+    again, stopped = threading.Event(), threading.Event()
+
+    def start_in_turn(host: Any, name: str) -> str:
+        if again.is_set():  # the second one has stopped it; now the first one is done
+            stopped.set()
+            first.result(timeout=patience())
+            return start(host, name)
+        done = start(host, name)
+        again.set()
+        assert stopped.wait(patience())
+        return done
+
+    monkeypatch.setattr("podlink.engine.containers.stop.start", start_in_turn)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(container.restart, 0)
+        assert again.wait(patience())
+        container.restart(0)
+    assert status(container) is Status.RUNNING and bench.engine.host.state.containers.get(container.id).start == 3
+
+
+def test_a_container_that_ends_at_the_end_of_its_restart_goes(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    container = bench.run(*LOOP, rm=True)
+
+    def start_and_end(host: Any, name: str) -> str:
+        done = start(host, name)
+        stop(host, name, 0)
+        return done
+
+    monkeypatch.setattr("podlink.engine.containers.stop.start", start_and_end)
+    container.restart(0)
+    assert not bench.engine.containers.list() and not bench.left()
