@@ -13,6 +13,7 @@ from pathlib import Path
 
 from podlink.engine.containers.request import ResourceRequest
 from podlink.engine.errors import InvalidRequest, NotHonoured
+from podlink.engine.linux import disks
 from podlink.engine.oci.spec.resources import validate
 from podlink.engine.oci.spec.values import DeviceValue, HostFacts, Resources, Rlimit
 
@@ -40,12 +41,14 @@ CONTROLS = {
     "cpuset_mems": Controls(("cpuset.mems",), ("cpuset.mems",)),
     "pids_limit": Controls(("pids.max",), ("pids.max",)),
     "blkio_weight": Controls(("blkio.weight", "blkio.bfq.weight"), ("io.weight", "io.bfq.weight")),
-    "blkio_weight_device": Controls(("blkio.weight_device", "blkio.bfq.weight_device"), ("io.weight", "io.bfq.weight")),
+    "blkio_weight_device": Controls(("blkio.weight_device", "blkio.bfq.weight_device"), ("io.bfq.weight",)),
     "device_read_bps": Controls(("blkio.throttle.read_bps_device",), ("io.max",)),
     "device_write_bps": Controls(("blkio.throttle.write_bps_device",), ("io.max",)),
     "device_read_iops": Controls(("blkio.throttle.read_iops_device",), ("io.max",)),
     "device_write_iops": Controls(("blkio.throttle.write_iops_device",), ("io.max",)),
 }
+BFQ = frozenset({"blkio.bfq.weight_device", "io.bfq.weight"})
+"""Where the kernel keeps a disk's weight for its scheduler of this name."""
 PERIOD = 100_000
 """Microseconds: the period in which `cpus` is counted, and the kernel's own default."""
 UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -77,8 +80,8 @@ def settle_limits(asked: ResourceRequest, facts: HostFacts) -> Resources:
         cpuset_mems=_listed("cpuset_mems", asked.cpuset_mems, facts.memory_nodes),
         pids_limit=asked.pids_limit,
         blkio_weight=asked.blkio_weight,
-        blkio_weight_device=_figures("blkio_weight_device", asked.blkio_weight_device),
-        **{name: _figures(name, getattr(asked, name)) for name in RATES},
+        blkio_weight_device=_figures("blkio_weight_device", asked.blkio_weight_device, facts),
+        **{name: _figures(name, getattr(asked, name), facts) for name in RATES},
     )
     validate(found)
     _require_controls(found, facts)
@@ -124,11 +127,11 @@ def _listed(field: str, text: str, there: frozenset[int]) -> str:
     return text
 
 
-def _figures(field: str, asked: Iterable[str]) -> tuple[DeviceValue, ...]:
-    return tuple(_figure(field, text) for text in asked)
+def _figures(field: str, asked: Iterable[str], facts: HostFacts) -> tuple[DeviceValue, ...]:
+    return tuple(_figure(field, text, facts) for text in asked)
 
 
-def _figure(field: str, text: str) -> DeviceValue:
+def _figure(field: str, text: str, facts: HostFacts) -> DeviceValue:
     """`/dev/sda:10mb`: a block device and its figure; sizes may have a unit."""
     path, _, figure = text.rpartition(":")
     found = re.fullmatch(r"(\d{1,19})([bkmgt]?)b?" if field.endswith("bps") else r"(\d{1,19})()", figure.lower())
@@ -143,7 +146,20 @@ def _figure(field: str, text: str) -> DeviceValue:
         raise InvalidRequest(f"resources.{field}: {path}: {error.strerror}") from None
     if not stat.S_ISBLK(status.st_mode):
         raise InvalidRequest(f"resources.{field}: {path} is not a block device")
+    if facts.controls:
+        _require_disk(field, path, status.st_rdev, facts.controls)
     return DeviceValue(os.major(status.st_rdev), os.minor(status.st_rdev), value)
+
+
+def _require_disk(field: str, path: str, number: int, controls: frozenset[str]) -> None:
+    """The kernel limits whole disks, and weighs those whose scheduler does: BFQ, or CFQ, which old kernels had for all."""
+    if disks.is_partition(number):
+        raise InvalidRequest(f"resources.{field}: {path} is a partition, and limits are for whole disks; name its disk")
+    if field == "blkio_weight_device" and controls & BFQ and "blkio.weight_device" not in controls:
+        used = disks.scheduler(number)
+        if used != "bfq":
+            way = f"write bfq to /sys/dev/block/{os.major(number)}:{os.minor(number)}/queue/scheduler, or leave it out"
+            raise NotHonoured(f"resources.{field}", f"{path} has the scheduler {used}, which does not weigh; {way}")
 
 
 def settle_rlimits(asked: Sequence[str], facts: HostFacts) -> tuple[Rlimit, ...]:

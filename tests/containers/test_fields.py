@@ -10,7 +10,7 @@ import pytest
 
 from podlink.engine.containers.request import ResourceRequest
 from podlink.engine.errors import InvalidRequest, InvalidState, NotHonoured
-from podlink.engine.linux import cgroups
+from podlink.engine.linux import cgroups, disks
 
 pytestmark = pytest.mark.needs("root", "runc", "overlay")
 
@@ -63,6 +63,9 @@ def test_a_directory_as_shared_memory(real: Any, tmp_path: Path) -> None:
     folder = tmp_path / "shm"
     folder.mkdir()
     real.output("/bin/sh", "-c", "echo x > /dev/shm/file", shm_dir=str(folder))
+    for wrong in ("data", str(folder / "not-there"), "/etc/passwd"):
+        with pytest.raises(InvalidRequest, match=f"^shm_dir: '{wrong}'"):
+            real.create(*LOOP, shm_dir=wrong)
     assert (folder / "file").read_text() == "x\n"
 
 
@@ -160,10 +163,28 @@ def test_block_rates_are_in_the_cgroup(real: Any) -> None:
         assert control(real, container, "io.max") == f"{key} rbps={10 * 2**20} wbps={20 * 2**20} riops=66 wiops=77"
 
 
+def test_a_disk_has_its_weight_or_is_refused_before_anything_is_made(real: Any) -> None:
+    disk = next((f"/dev/{path.name}" for path in sorted(Path("/sys/block").iterdir()) if Path(f"/dev/{path.name}").exists()), "")
+    number = Path(disk).stat().st_rdev
+    asked = ResourceRequest(blkio_weight_device=[f"{disk}:300"])
+    weighs = {"blkio.weight_device": "", "blkio.bfq.weight_device": "bfq", "io.bfq.weight": "bfq"}
+    names = [name for name in weighs if name in real.engine.host.facts.controls]
+    if names and weighs[names[0]] in ("", disks.scheduler(number)):
+        container = real.run(*LOOP, resources=asked)
+        assert f"{os.major(number)}:{os.minor(number)} 300" in control(real, container, names[0])
+        return
+    with pytest.raises(NotHonoured, match=r"resources\.blkio_weight_device.*(scheduler|control)"):
+        real.create(*LOOP, resources=asked)
+    assert real.engine.containers.list() == []
+
+
 def test_a_limit_that_this_kernel_lacks_is_refused_before_anything_is_made(real: Any) -> None:
-    controls = real.engine.host.facts.controls
-    if {"blkio.weight", "blkio.bfq.weight", "io.weight", "io.bfq.weight"} & controls:
-        assert real.create(*LOOP, resources=ResourceRequest(blkio_weight=100)).inspect()["HostConfig"]["BlkioWeight"] == 100
+    names = ["blkio.weight", "blkio.bfq.weight", "io.bfq.weight", "io.weight"]
+    if there := [name for name in names if name in real.engine.host.facts.controls]:
+        container = real.run(*LOOP, resources=ResourceRequest(blkio_weight=200))
+        weight = 1 + (200 - 10) * 9999 // 990 if there[0] == "io.weight" else 200  # as runc converts it
+        assert control(real, container, there[0]).split()[-1] == str(weight)
+        assert container.inspect()["HostConfig"]["BlkioWeight"] == 200
         return
     with pytest.raises(NotHonoured, match=r"resources\.blkio_weight"):
         real.create(*LOOP, resources=ResourceRequest(blkio_weight=100))

@@ -1,6 +1,7 @@
 """Limits as they are asked for: what is taken, and what is refused by the name of its field."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from podlink.engine.containers.limits import CONTROLS, settle_limits, settle_oom_score, settle_rlimits
 from podlink.engine.containers.request import ResourceRequest
 from podlink.engine.errors import InvalidRequest, NotHonoured
+from podlink.engine.linux import disks
 from podlink.engine.oci.spec.values import HostFacts, Rlimit
 
 ALL = frozenset(name for each in CONTROLS.values() for name in (*each.one, *each.two))
@@ -70,6 +72,21 @@ def test_a_control_that_this_kernel_lacks_is_refused_by_name(asked: dict[str, An
     with pytest.raises(NotHonoured) as refusal:
         settle_limits(ResourceRequest(**asked), replace(HOST, controls=ALL - lacking))
     assert refusal.value.field == f"resources.{next(iter(asked))}"
+
+
+def test_a_partition_is_refused_and_so_is_a_weight_that_no_scheduler_minds(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = next((f"/dev/{path.name}" for path in sorted(Path("/sys/block").iterdir()) if Path(f"/dev/{path.name}").exists()), "")
+    modern = replace(HOST, controls=ALL - {"blkio.weight", "blkio.weight_device"})
+    weighed = ResourceRequest(blkio_weight_device=[f"{disk}:300"])
+    for scheduler, host in (("none", HOST), ("bfq", modern), ("none", HostFacts(cgroup_version=1))):
+        monkeypatch.setattr(disks, "scheduler", lambda number, name=scheduler: name)
+        assert [each.value for each in settle_limits(weighed, host).blkio_weight_device] == [300]
+    monkeypatch.setattr(disks, "scheduler", lambda number: "mq-deadline")
+    with pytest.raises(NotHonoured, match=f"{disk} has the scheduler mq-deadline, which does not weigh"):
+        settle_limits(weighed, modern)
+    monkeypatch.setattr(disks, "is_partition", lambda number: True)
+    with pytest.raises(InvalidRequest, match=r"resources\.device_read_bps: /dev/\w+ is a partition"):
+        settle_limits(ResourceRequest(device_read_bps=[f"{disk}:1mb"]), HOST)
 
 
 def test_what_version_2_has_no_control_for_is_refused_there() -> None:
