@@ -13,7 +13,15 @@ from podlink.engine.containers.networking import Networking, settle_networking
 from podlink.engine.containers.request import CreateRequest
 from podlink.engine.containers.reserved import refuse_reserved
 from podlink.engine.containers.security import Confinement, settle_confinement
-from podlink.engine.containers.volumes import declared, find_devices, image_volumes, parse_tmpfs, parse_volumes, refuse_clashes
+from podlink.engine.containers.volumes import (
+    declared,
+    find_devices,
+    image_volumes,
+    parse_tmpfs,
+    parse_volumes,
+    refuse_clashes,
+    shared_memory,
+)
 from podlink.engine.host import Host
 from podlink.engine.oci.spec.values import Device, IDRange, Resources, Rlimit, Tmpfs, Volume
 
@@ -74,7 +82,7 @@ def _mounts(host: Host, request: CreateRequest, image: Mapping[str, Any], contai
     own = host.directory(container) / VOLUMES
     volumes = parse_volumes(request.volumes, host.facts, named_volumes(host), own)
     if request.shm_dir:
-        volumes += parse_volumes([f"{request.shm_dir}:/dev/shm"], host.facts, named_volumes(host), own)
+        volumes.append(shared_memory(request.shm_dir))
     tmpfs = parse_tmpfs(request.tmpfs)
     refuse_clashes(volumes, tmpfs)
     refuse_reserved(volumes, tmpfs)

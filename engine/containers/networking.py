@@ -176,5 +176,7 @@ def _word(field: str, text: str) -> str:
 
 
 def _extra(text: str) -> str:
-    name, _, address = text.partition(":")
+    name, colon, address = text.partition(":")
+    if not colon:
+        raise InvalidRequest(f"host_add: {text!r} is not NAME:ADDRESS")
     return f"{_word('host_add', name)}:{_address('host_add', address.strip('[]'))}"

@@ -27,6 +27,8 @@ PROPAGATION = frozenset("shared rshared slave rslave private rprivate unbindable
 BIND = frozenset({"bind", "rbind"})
 SWITCHES = ({"ro", "rw"}, {"exec", "noexec"}, {"dev", "nodev"}, {"suid", "nosuid"}, PROPAGATION, BIND)
 """Of each set at most one may be said."""
+USUAL = ("rw", "rbind", "rprivate")
+"""Writable, with the mounts below it, and passing none on."""
 RELABEL = {"z", "Z"}
 TMPFS = frozenset("ro rw exec noexec dev nodev suid nosuid sync async atime noatime relatime strictatime diratime".split())
 TMPFS_VALUES = re.compile(
@@ -43,6 +45,13 @@ def parse_volumes(asked: Iterable[str], facts: HostFacts, named: Path, own: Path
     Raises InvalidRequest, naming the field, for what makes no sense and for a source that is not there.
     """
     return [_volume(text, facts, named, own) for text in asked]
+
+
+def shared_memory(path: str) -> Volume:
+    """A directory of the host in the place of /dev/shm (`shm_dir`). Raises InvalidRequest where it is none."""
+    if not path.startswith("/") or not Path(path).is_dir():
+        raise InvalidRequest(f"shm_dir: {path!r} is not the absolute path of a directory that is there")
+    return Volume(source=posixpath.normpath(path), destination="/dev/shm", options=USUAL)
 
 
 def image_volumes(paths: Iterable[str], kind: str, own: Path, taken: Iterable[str]) -> tuple[list[Volume], list[Tmpfs]]:
@@ -97,7 +106,7 @@ def _volume(text: str, facts: HostFacts, named: Path, own: Path) -> Volume:
 
 def _anonymous(destination: str, options: tuple[str, ...], own: Path) -> Volume:
     folder = own / (destination.strip("/").replace("/", "-")[:100] or "root") / DATA
-    return Volume(source=str(folder), destination=destination, options=options or ("rw", "rbind", "rprivate"), seed=True)
+    return Volume(source=str(folder), destination=destination, options=options or USUAL, seed=True)
 
 
 def _place(field: str, text: str, path: str) -> str:
@@ -108,7 +117,7 @@ def _place(field: str, text: str, path: str) -> str:
 
 
 def _options(text: str, said: list[str], facts: HostFacts) -> tuple[str, ...]:
-    """With what is not said: writable, with the mounts below it, and passing none on."""
+    """With what is usual where nothing is said."""
     for option in said:
         if option in RELABEL:
             if not facts.selinux:
@@ -119,8 +128,10 @@ def _options(text: str, said: list[str], facts: HostFacts) -> tuple[str, ...]:
     for switch in SWITCHES:
         if len(both := [option for option in said if option in switch]) > 1:
             raise InvalidRequest(f"volumes: {' and '.join(both)} in {text!r} exclude each other")
-    defaults = [("rw", {"ro", "rw"}), ("rbind", BIND), ("rprivate", PROPAGATION)]
-    return (*said, *(word for word, switch in defaults if not switch & set(said)))
+    return (
+        *said,
+        *(word for word, switch in zip(USUAL, ({"ro", "rw"}, BIND, PROPAGATION), strict=True) if not switch & set(said)),
+    )
 
 
 def _tmpfs(text: str) -> Tmpfs:
