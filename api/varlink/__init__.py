@@ -6,6 +6,7 @@
     transport  addresses, listening sockets, socket activation
     service    a message -> a handler's reply
     server     connections, a thread each
+    lookout    who watches connections that nobody reads from; polling: how many are waited for at once
     client     the other side
 
 The protocol: https://varlink.org/Method-Call and https://varlink.org/Service

@@ -1,6 +1,7 @@
 """Images: a file a verb, each a function over the host.
 
-    import_ list inspect history tag remove search collect, and lookup, through which all of them find their image
+    import_ build pull push export list inspect history tag remove search collect, and lookup, through which all of them find
+    their image; what they share: resolve (which of an index), arrivals, together, stack; transports/ and registries/
 
 An image is a row of the state (`podlink.engine.state.images`) that names what is on the disk:
 

@@ -9,6 +9,8 @@
     └───────────────────────┘          └──────────────────────────────────────────────┘
 
 `driver.py` is what the engine asks, `wires.py` answers; `kernel.py` builds with rtnetlink (`links.py`, by `netlink.py`) and nft
-(`rules.py`), has the kernel forget old connections (`conntrack.py`) and sees what differs from the books (`doctor.py`);
+(`rules.py`), has the kernel forget old connections (`conntrack.py`) and sees what differs from the books (`doctor.py`, and
+`generation.py`: whether anybody changed a rule). `ports.py` reads what is to be published, `holding.py` keeps it from others;
+`ranges.py` has the addresses, `settings.py` the kernel's switches; `configured.py` looks at what a configuration says.
 `emulated.py` only pretends. By hand: `nft list table inet podlink`, `ip link show master podlink0`.
 """

@@ -7,7 +7,8 @@
     listener.py    the socket at which monitors ask for a cleanup
     waits.py       many who wait, and one thread for all of them
     arrears.py     what was refused, and is tried again until it is done
-    ps.py          ps(1) over one container
+    joined.py      the namespaces that a container is to join
+    ps.py          ps(1) over one container; ps_options.py: its options, taken apart
     exits.py       the exit record
     record.py      how such records are read: whole and checked, or refused by path
     monitor/       what lives beside each running container, in processes of its own

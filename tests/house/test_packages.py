@@ -41,6 +41,16 @@ def test_every_module_and_package_says_what_it_is() -> None:
     assert [each.shown for each in house.modules() if not ast.get_docstring(each.tree)] == []
 
 
+def test_a_package_that_lists_its_modules_lists_those_that_are_there() -> None:
+    """A list are indented lines of its docstring that name files."""
+    for each in house.modules():
+        if each.path.name == "__init__.py":
+            lines = (ast.get_docstring(each.tree) or "").splitlines()
+            listed = set(re.findall(r"(?<![\w/])\w+\.py\b", "\n".join(line for line in lines if line.startswith("    "))))
+            there = {path.name for path in each.path.parent.glob("*.py")} - {"__init__.py"}
+            assert not listed or listed == there, each.shown
+
+
 def test_every_file_that_is_not_python_is_package_data() -> None:
     data = project()["tool"]["setuptools"]["package-data"]
     declared = {path for package, patterns in data.items() for pattern in patterns for path in folder(package).glob(pattern)}

@@ -4,7 +4,7 @@
       download     a blob as a stream that goes on where the connection broke
       upload       a blob in chunks that goes on where the connection broke
         exchange   one request, until its answer is neither a 401 nor a failure that passes
-          retry    which failures are worth another try, and when
+          retry    which failures are worth another try, and when; refusal: what was said
           auth     a 401's challenge becomes credentials or a token
           connection   HTTP: TLS, proxies, redirects, bounded bodies; nothing else knows urllib3
     web            a file at a URL, for import

@@ -16,7 +16,7 @@
     owners.py       whose files are
     users.py        who is called what, by the image's own files
     signals.py      the numbers, names and default actions of Linux
-    clock.py        the one source of time
+    machine.py      the machine that containers see
     programs.py     which program an argv means: execvp(3), execve(2), and runc's words where there is none
     ready.py        programs that a test may register for binaries of its images
     ps.py           ps(1) over emulated processes

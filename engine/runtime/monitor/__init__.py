@@ -11,6 +11,7 @@ into the log, writes down how it ended, and sees to it that somebody cleans up.
                    asks for each before it needs it, so that one waits
     life.py        a monitor's life from its first line to its last
     start.py       runc, until it has left
+    stdio.py       what init has for its streams, and the monitor's ends of it
     pump.py        pipes to log
     children.py    SIGCHLD as something that poll(2) can wait for
     finish.py      the exit record and the cleanup

@@ -6,7 +6,7 @@
     state.py        what a shell knows       variables.py    those that set it
     children.py     subshells and pipelines  redirect.py     a command's descriptors
     control.py      break, return, errors    sh.py           sh(1): a shell's command line
-    aliases.py      alias and unalias
+    aliases.py      alias and unalias        ulimit.py       what a process may use
 
     input.py        lines typed or piped     interactive.py  prompts; jobs.py: what is in front, and what behind
 
