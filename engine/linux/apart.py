@@ -9,10 +9,10 @@ host unmounts meanwhile is unmounted there, too, where the host shares its mount
 
 import subprocess
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from podlink.engine.linux import syscalls
+from podlink.engine.linux.threads import in_a_thread
 
 
 def run_apart(
@@ -32,5 +32,4 @@ def run_apart(
             argv, env=dict(environment), cwd="/", stdin=subprocess.DEVNULL, capture_output=True, pass_fds=handed
         )
 
-    with ThreadPoolExecutor(1) as pool:  # a thread that does this once, and is never used again
-        return pool.submit(work).result()
+    return in_a_thread(work, "podlink-apart")

@@ -9,13 +9,13 @@ Space, tab, newline and backslash are written as octal escapes in paths.
 import errno
 import os
 import re
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from podlink.engine import trace
 from podlink.engine.linux import portable, syscalls
+from podlink.engine.linux.threads import in_a_thread
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 ESCAPE = re.compile(rb"\\([0-7]{3})")
@@ -116,23 +116,15 @@ def mount_from(
     owner: as whom (user, group) overlayfs is to make what it makes for itself. On an idmapped mount, root of the host is nobody
     and may make nothing (EOVERFLOW).
     """
-    failed: list[Exception] = []
 
     def apart() -> None:
-        try:
-            syscalls.unshare(syscalls.CLONE_FS)
-            os.chdir(directory)
-            if owner:
-                _become(*owner)
-            syscalls.mount(source, target, fstype, 0, options)
-        except Exception as error:
-            failed.append(error)
+        syscalls.unshare(syscalls.CLONE_FS)
+        os.chdir(directory)
+        if owner:
+            _become(*owner)
+        syscalls.mount(source, target, fstype, 0, options)
 
-    thread = threading.Thread(target=apart, name="podlink-mount")
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
+    in_a_thread(apart, "podlink-mount")
     trace.ran("cd", directory, "&&", "mount", "-t", fstype, source, "-o", options, target)
 
 

@@ -57,7 +57,7 @@ def resolve(root: int, path: bytes, flags: int) -> int:
 def walk(root: int, path: bytes, flags: int) -> int:
     """The same by hand. `..` goes back to the directory that we came through, whatever the kernel has as its parent now."""
     came_through, links = [os.dup(root)], 0
-    todo = _parts(path)[::-1]
+    todo = parts(path)[::-1]
     try:
         while todo:
             part = todo.pop()
@@ -74,7 +74,7 @@ def walk(root: int, path: bytes, flags: int) -> int:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fsdecode(path))
                 text = os.readlink(part, dir_fd=came_through[-1])
                 _close(came_through, 1 if text.startswith(b"/") else len(came_through))
-                todo += _parts(text)[::-1]
+                todo += parts(text)[::-1]
             elif stat.S_ISDIR(mode):
                 came_through.append(os.open(part, portable.THROUGH | os.O_NOFOLLOW, dir_fd=came_through[-1]))
             elif todo:
@@ -86,7 +86,8 @@ def walk(root: int, path: bytes, flags: int) -> int:
         _close(came_through, 0)
 
 
-def _parts(path: bytes) -> list[bytes]:
+def parts(path: bytes) -> list[bytes]:
+    """The components that lead somewhere: without empty ones and dots. `..` stays."""
     return [part for part in path.split(b"/") if part not in (b"", b".")]
 
 

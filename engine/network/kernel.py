@@ -19,6 +19,7 @@ from podlink.engine import trace
 from podlink.engine.errors import NetworkFailed
 from podlink.engine.linux import mounts
 from podlink.engine.linux import userns as namespaces
+from podlink.engine.linux.programs import SEARCH_PATH
 from podlink.engine.network import conntrack, doctor, holding, links, rules, settings
 from podlink.engine.network.driver import Held
 from podlink.engine.network.generation import generation
@@ -26,8 +27,6 @@ from podlink.engine.network.netlink import Netlink
 from podlink.engine.network.rules import Seen
 from podlink.engine.oci.spec.values import IDMaps, Port
 from podlink.engine.state.values import Lease, Network
-
-SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class KernelGround:

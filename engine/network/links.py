@@ -7,9 +7,7 @@ new namespace (unshare(2)) and never comes back; its caller's threads stay where
 import hashlib
 import ipaddress
 import socket
-import threading
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +15,7 @@ from typing import Any, Literal
 from podlink.engine.errors import NetworkFailed
 from podlink.engine.linux import mounts, syscalls
 from podlink.engine.linux import userns as namespaces
+from podlink.engine.linux.threads import in_a_thread
 from podlink.engine.network import settings
 from podlink.engine.network.netlink import Netlink, nested
 from podlink.engine.state.values import Lease, Network
@@ -220,7 +219,7 @@ def connect(lease: Lease, place: Path, userns: str = "") -> None:
         place.touch(mode=0o600)
     if userns and not is_namespace(place):
         namespaces.pin_network(Path(userns), place)
-    _apart(lambda: _connect(lease, place))
+    in_a_thread(lambda: _connect(lease, place), "podlink-namespace")
 
 
 def is_namespace(place: Path) -> bool:
@@ -337,20 +336,3 @@ def route_of(address: str) -> str:
 
 def _family(address: str) -> int:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
-
-
-def _apart(act: Callable[[], None]) -> None:
-    """In a thread that ends with it. Its failure is the caller's."""
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            act()
-        except BaseException as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=run, name="podlink-namespace")
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]

@@ -19,8 +19,9 @@ from tempfile import TemporaryDirectory
 from podlink.engine.errors import EngineUnavailable, ErrorOccurred
 from podlink.engine.linux import proc
 from podlink.engine.linux.apart import run_apart
+from podlink.engine.linux.programs import SEARCH_PATH
 from podlink.engine.runtime.base import Accounts
-from podlink.engine.runtime.monitor.start import ENVIRONMENT, SEARCH_PATH
+from podlink.engine.runtime.monitor.start import ENVIRONMENT
 from podlink.engine.runtime.ps_options import parse
 
 NOBODY = 2**22 + 1

@@ -28,6 +28,7 @@ from pathlib import Path
 from podlink.engine import trace
 from podlink.engine.errors import EngineUnavailable, InvalidState, RuntimeFailed
 from podlink.engine.linux import cgroups, proc, process
+from podlink.engine.linux.programs import SEARCH_PATH
 from podlink.engine.linux.watch import Watcher
 from podlink.engine.runtime import exits, listener
 from podlink.engine.runtime.base import Accounts, Given, Launch, Process, ProcessInfo, Sockets, Wakeup
@@ -36,7 +37,7 @@ from podlink.engine.runtime.exits import Exit
 from podlink.engine.runtime.helper import Helper, MonitorLost
 from podlink.engine.runtime.joined import check_joined
 from podlink.engine.runtime.monitor import records
-from podlink.engine.runtime.monitor.start import ENVIRONMENT, SEARCH_PATH
+from podlink.engine.runtime.monitor.start import ENVIRONMENT
 from podlink.engine.runtime.ps import ps
 from podlink.engine.runtime.record import Damaged
 from podlink.engine.stats import cgroup_v1, cgroup_v2, net

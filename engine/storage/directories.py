@@ -12,7 +12,6 @@ Making ends with a rename out of `staging`, removing begins with a rename into i
 import errno
 import fcntl
 import os
-import re
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,14 +19,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from podlink.engine.errors import StorageFailed
+from podlink.engine.ids import ID
 from podlink.engine.linux import mounts, portable, trees
 from podlink.engine.oci.layer.whiteouts import Whiteouts
 from podlink.engine.storage.driver import Staging
 from podlink.engine.storage.durable import refusals, sync_directory
 from podlink.engine.storage.idmapped import MappedRoots
 from podlink.engine.storage.workplace import Workplace, sweep
-
-ID = re.compile(r"[0-9a-f]{64}")
 
 
 class DirectoryDriver:

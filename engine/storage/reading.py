@@ -8,7 +8,7 @@ import os
 import stat
 
 from podlink.engine.errors import ErrorOccurred
-from podlink.engine.linux.safepath import LINKS
+from podlink.engine.linux.safepath import LINKS, parts
 from podlink.engine.storage.changes import Stack
 from podlink.engine.storage.compare import Seen
 
@@ -30,7 +30,7 @@ def read_found(stack: Stack, path: bytes, limit: int) -> bytes | None:
 
 def _find(stack: Stack, path: bytes) -> Seen | None:
     """path_resolution(7), with the layers' root as the root. No link is followed by the kernel."""
-    here, todo, links = list[bytes](), _parts(path)[::-1], 0
+    here, todo, links = list[bytes](), parts(path)[::-1], 0
     while todo:
         part = todo.pop()
         if part == b"..":
@@ -45,13 +45,9 @@ def _find(stack: Stack, path: bytes) -> Seen | None:
                 return None
             text = os.readlink(seen.path)  # noqa: PTH115 (bytes)
             here = [] if text.startswith(b"/") else here
-            todo += _parts(text)[::-1]
+            todo += parts(text)[::-1]
         elif todo and not stat.S_ISDIR(seen.status.st_mode):
             return None
         else:
             here.append(part)
     return stack.find(b"/".join(here))
-
-
-def _parts(path: bytes) -> list[bytes]:
-    return [part for part in path.split(b"/") if part not in (b"", b".")]

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from podlink.engine.linux import proc
+from podlink.engine.linux.programs import SEARCH_PATH
 from podlink.engine.runtime.monitor import records
 from podlink.engine.runtime.monitor.children import Children
 from podlink.engine.runtime.monitor.pump import Pump
@@ -16,7 +17,6 @@ from podlink.engine.runtime.monitor.stdio import Console, Stdin
 
 PATIENCE = 60.0
 """Seconds for runc to start a container. It takes a hundredth of one."""
-SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": SEARCH_PATH}
 RESET = set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
 """An ignored signal stays ignored across exec(2), right into the container: give it all of them as they are by default."""
