@@ -7,6 +7,7 @@
     │   ├── InvalidRequest      a value that makes no sense; names its field
     │   ├── NotHonoured         a field that this engine, or this host, can't honour; names it
     │   ├── InvalidState        a verb that the container's state forbids
+    │   ├── ContainerInUse      a container whose namespaces others are to join
     │   ├── NameInUse           a name that another container has
     │   ├── AmbiguousName       an ID prefix that fits several; names them
     │   ├── ImageInUse          an image that containers still need
@@ -77,6 +78,10 @@ class NotHonoured(ErrorOccurred):
 
 class InvalidState(ErrorOccurred):
     """A verb that the container's state forbids."""
+
+
+class ContainerInUse(ErrorOccurred):
+    """A container that can't be removed because others are to join its namespaces: without it they could never start."""
 
 
 class NameInUse(ErrorOccurred):

@@ -4,7 +4,7 @@ from podlink.engine.containers.discard import discard
 from podlink.engine.containers.lifecycle import LEGAL, LIVE, locked, require, truth
 from podlink.engine.containers.modes import dependencies
 from podlink.engine.containers.stop import stop
-from podlink.engine.errors import ContainerNotFound, EngineError, ErrorOccurred, InvalidState
+from podlink.engine.errors import ContainerInUse, ContainerNotFound, EngineError, ErrorOccurred, InvalidState
 from podlink.engine.host import Host
 from podlink.engine.state.values import Container, Status
 
@@ -15,7 +15,7 @@ ATTEMPTS = 5
 def remove(host: Host, name: str, force: bool = False) -> str:
     """Remove a container and return its ID. force: stop it first (stop signal, its stop_timeout, then SIGKILL).
 
-    Raises ContainerNotFound; InvalidState where it runs and there is no force, or others are to join its namespaces.
+    Raises ContainerNotFound; InvalidState where it runs and there is no force; ContainerInUse.
     """
     found = host.state.containers.find(name)
     for _ in range(ATTEMPTS):
@@ -36,14 +36,15 @@ def remove(host: Host, name: str, force: bool = False) -> str:
 def delete_stopped(host: Host) -> list[str]:
     """Remove every container that is neither running nor paused, and return the IDs of those that went.
 
-    When one can't be removed the others are all the same; then ErrorOccurred says which stayed, and why.
+    When one can't be removed the others are all the same; then ErrorOccurred says which stayed, and why. The newest goes first:
+    what joins another's namespaces was made after it.
     """
-    gone, stayed = [], []
-    for row in host.state.containers.all():
+    gone, stayed = list[str](), list[str]()
+    for row in reversed(host.state.containers.all()):
         if truth(host, row).status in LIVE - {Status.CREATED}:
             continue
         try:
-            gone.append(remove(host, row.id, force=row.status is Status.CREATED))
+            gone.insert(0, remove(host, row.id, force=row.status is Status.CREATED))
         except InvalidState:
             continue  # it was started meanwhile
         except EngineError as error:
@@ -54,6 +55,5 @@ def delete_stopped(host: Host) -> list[str]:
 
 
 def _refuse_where_needed(host: Host, row: Container) -> None:
-    """Raise InvalidState for a container whose namespaces others are to join: without it they could never start."""
     if needing := [each.name for each in host.state.containers.mentioning(row.id) if row.id in dependencies(each.config)]:
-        raise InvalidState(f"container {row.name} shares its namespaces with {', '.join(needing)}; remove {needing[0]} first")
+        raise ContainerInUse(f"container {row.name} shares its namespaces with {', '.join(needing)}; remove {needing[0]} first")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from podlink.engine.containers.request import ResourceRequest
-from podlink.engine.errors import InvalidRequest, InvalidState, NotHonoured
+from podlink.engine.errors import ContainerInUse, InvalidRequest, InvalidState, NotHonoured
 from podlink.engine.linux import cgroups, disks
 
 pytestmark = pytest.mark.needs("root", "runc", "overlay")
@@ -232,12 +232,12 @@ def test_namespaces_are_shared(real: Any, field: str, shared: str) -> None:
     inode = Path(f"/proc/{pid}/ns/{kind}").readlink()
     assert Path(f"/proc/{mine.summary().container.pid}/ns/{kind}").readlink() == inode
     if shared == "container":
-        with pytest.raises(InvalidState, match="shares its namespaces"):
+        with pytest.raises(ContainerInUse, match="shares its namespaces"):
             holder.remove(force=True)
         assert holder.summary().container.status == "running", "a removal that is refused stops nobody"
         holder.stop(5)
         assert mine.inspect()["Dependencies"] == [holder.id]
-        with pytest.raises(InvalidState, match="shares its namespaces"):
+        with pytest.raises(ContainerInUse, match="shares its namespaces"):
             holder.remove()
     mine.remove(force=True)
 
