@@ -13,17 +13,16 @@ Of a process that is killed nothing is left in the first case, and in the second
 left of a hidden folder is removed by whoever next makes one beside it.
 """
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import BinaryIO
 
 from podlink.engine.linux import portable, trees
 from podlink.engine.storage.durable import sync_directory
+from podlink.engine.storage.held import abandoned, held_folder
 
 PREFIX, NEW, OLD = ".podlink-", "new", "old"
 FILE, FOLDER = 0o644, 0o755
@@ -88,35 +87,12 @@ def _name(file: BinaryIO, target: Path) -> None:
 
 @contextmanager
 def _hidden(parent: Path) -> Iterator[Path]:
-    _sweep(parent)
-    path, lock = _locked(parent)
+    for left in abandoned(parent, PREFIX):
+        with suppress(OSError):
+            trees.remove(left)
+    path, lock = held_folder(parent, PREFIX)
     try:
         yield path
     finally:
         trees.remove(path)
         os.close(lock)
-
-
-def _locked(parent: Path) -> tuple[Path, int]:
-    """A new folder, and the descriptor that holds its lock. Where folders take none (NFS), nothing is ever swept."""
-    while True:
-        path = Path(mkdtemp(dir=parent, prefix=PREFIX))
-        with suppress(FileNotFoundError):  # a sweep may come between any two of these calls: then begin again
-            lock = os.open(path, trees.DIRECTORY)
-            with suppress(OSError):
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            if path.exists():
-                return path, lock
-            os.close(lock)
-
-
-def _sweep(parent: Path) -> None:
-    """Clear away what killed processes left, as far as it is ours to remove."""
-    for path in parent.glob(f"{PREFIX}*"):
-        with suppress(OSError):
-            lock = os.open(path, trees.DIRECTORY)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                trees.remove(path)
-            finally:
-                os.close(lock)

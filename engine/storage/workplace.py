@@ -5,10 +5,9 @@
         03f2…         a layer, a container, a blob in the making
       9e04…/          not locked: whoever made it is gone, and it is rubbish
 
-One descriptor is held, however much is in the making. The kernel lets go of the lock when the process ends, however it ends.
+One descriptor is held, however much is in the making.
 """
 
-import fcntl
 import os
 import secrets
 import threading
@@ -17,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from podlink.engine.linux import trees
+from podlink.engine.storage.held import abandoned, held_folder
 
 
 class Workplace:
@@ -33,7 +33,7 @@ class Workplace:
         """A path that nothing has yet, for something new. It is nobody else's until `end`."""
         with self._guard:
             if self._lock is None:
-                self._own, self._lock = _locked_directory(self.folder)
+                self._own, self._lock = held_folder(self.folder)
             path = self._own / secrets.token_hex(8)
             self._busy.add(path)
             return path
@@ -61,24 +61,6 @@ class Workplace:
 
 def sweep(folder: Path, clear: Callable[[Path], object] = trees.remove) -> None:
     """Clear away what no living process is working on."""
-    for path in folder.iterdir():
-        with suppress(FileNotFoundError, BlockingIOError):
-            lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                clear(path)
-            finally:
-                os.close(lock)
-
-
-def _locked_directory(parent: Path) -> tuple[Path, int]:
-    """A new directory with a random name, and the descriptor that holds its lock."""
-    while True:
-        path = parent / secrets.token_hex(8)
-        path.mkdir(mode=0o700)
-        with suppress(FileNotFoundError):  # a sweep may come between any two of these calls: then begin again
-            number = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            fcntl.flock(number, fcntl.LOCK_EX)
-            if path.exists():
-                return path, number
-            os.close(number)
+    for path in abandoned(folder):
+        with suppress(FileNotFoundError):
+            clear(path)
