@@ -45,7 +45,7 @@ ENDING_A_WAIT = frozenset({signals.HUP, signals.INT, signals.QUIT, signals.TERM}
 class Run:
     """tree: what init sees of files. programs: by path or name. numbers: where the host's process numbers come from.
     keep: leaves the exit record where it is looked for; raises OSError.
-    randomness: what its /dev/urandom gives. is_full: whether there is no room to write.
+    randomness: what its /dev/urandom gives. is_full: whether there is no room to write. leader: whose PID namespace it shares.
 
     tell: called when the log grew or the exit record is there. ended: called once, in the thread that concluded, when all
     that there is to write is written.
@@ -65,8 +65,14 @@ class Run:
         is_full: Callable[[], bool],
         tell: Callable[[], None],
         ended: Callable[[], None],
+        leader: "Run | None" = None,
     ) -> None:
         self.launch = launch
+        self.leader: Run | None = (leader.leader or leader) if leader else None
+        self.followers: list[Run] = []
+        """Those that share its PID namespace, and end with it."""
+        if self.leader:
+            self.leader.followers.append(self)
         self.programs = programs
         self.clock = clock
         self.tree = tree
@@ -110,6 +116,9 @@ class Run:
         self.gid: int = user.get("gid", 0)
         self.groups: tuple[int, ...] = tuple(user.get("additionalGids", ()))
         self.umask: int = user.get("umask", 0o022)
+        namespaces = {each["type"]: each.get("path") for each in spec.get("linux", {}).get("namespaces", ())}
+        self.is_first = namespaces.get("pid", "host") is None
+        """Whether its init is the first process of a PID namespace of its own."""
         self.limit: int = spec.get("linux", {}).get("resources", {}).get("pids", {}).get("limit", 0)
         self.room = room(spec)
         """Bytes of memory."""
@@ -252,6 +261,11 @@ class Run:
 
     def _conclude(self, exit: exits.Exit) -> None:
         """All that there is to do after the end; the lock is not held."""
+        for follower in list(self.followers):
+            with suppress(ProcessLookupError):
+                follower.send_from_outside(signals.KILL)
+        if self.leader:
+            self.leader.followers.remove(self)
         self.streams.close()
         self.tree.close()
         try:
@@ -305,7 +319,7 @@ class Run:
         if handled:
             if process.handlers[number] is not None and number not in process.pending:
                 process.pending.append(number)
-        elif process.pid == INIT:
+        elif process.pid == INIT and (self.is_first or self.waits):
             pass
         else:
             self._default(process, number)

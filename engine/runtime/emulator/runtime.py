@@ -210,12 +210,16 @@ class EmulatorRuntime:
                 randomness=random.Random(self._chooser.getrandbits(64)),
                 tell=lambda: self._watchers.tell(launch.directory),
                 ended=lambda: self._ask_for_cleanup(launch.container),
+                leader=self._owner(launch.spec, "pid"),
             )
             try:
                 init = how(run, loaded.program, loaded.argv, env)
             except BaseException:
                 run.streams.discard()
                 raise
+            if run.leader and run.leader.init is None:  # it has ended while this one came to life
+                with suppress(ProcessLookupError):
+                    run.send_from_outside(signals.KILL)
             self._runs[launch.container] = run
             self._started = [*(each for each in self._started if each.threads), run]
             return run, init
@@ -228,8 +232,12 @@ class EmulatorRuntime:
         """Its own, or that of whose UTS namespace it shares: another container's or the host's."""
         if own := spec.get("hostname"):
             return str(own)
-        owner = figures.owner(figures.listed(spec).get("uts", ""), self._run_by_number)
+        owner = self._owner(spec, "uts")
         return owner.hostname if owner else HOSTNAME
+
+    def _owner(self, spec: Mapping[str, Any], kind: str) -> Run | None:
+        """Whose namespace of a kind it is to join, where that is another container's."""
+        return figures.owner(figures.listed(spec).get(kind, ""), self._run_by_number)
 
     def _ask_for_cleanup(self, container: str) -> None:
         if cleanup := self._cleanup:
