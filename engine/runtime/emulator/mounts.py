@@ -26,7 +26,8 @@ from podlink.engine.runtime.emulator.tree import Place, Tree, refusal
 
 MODE = "mode="
 SHARED_MEMORY = "/dev/shm"
-USUAL = 0o777
+USUAL, FREE = 0o755, 0o1777
+"""Modes where the options say none: FREE is that of tmpfs(5)."""
 
 
 class Blanks:
@@ -72,6 +73,14 @@ class Wanted:
     def readonly(self) -> bool:
         return "ro" in self.options
 
+    @property
+    def copies_up(self) -> bool:
+        return "tmpcopyup" in self.options
+
+    def mode(self, usual: int) -> int:
+        """Of a file system in memory."""
+        return next((int(each.removeprefix(MODE), 8) for each in reversed(self.options) if each.startswith(MODE)), usual)
+
 
 def mount_all(tree: Tree, spec: Mapping[str, Any], blanks: Blanks) -> None:
     """Mount everything, in order, each on what the ones before have made. Raises OSError.
@@ -84,11 +93,12 @@ def mount_all(tree: Tree, spec: Mapping[str, Any], blanks: Blanks) -> None:
     known = tree.ways.layouts.get(layout) if tree.ways else None
     places = []
     for number, each in enumerate(wanted):
+        is_new = each.copies_up and not known and not tree.way(each.destination).mode
         places.append(known[number] if known else _mount_point(tree, each))
         if each.source is not None:
             tree.mount(places[-1], each.source, each.readonly)
         else:
-            _memory(tree, places[-1], each, blanks)
+            _memory(tree, places[-1], each, blanks, is_new)
     if tree.ways and not tree.is_prepared and not any(each.is_folder and each.source for each in wanted):
         tree.ways.layouts[layout] = places
 
@@ -120,16 +130,18 @@ def _mount_point(tree: Tree, wanted: Wanted) -> Place:
     return tree.way(wanted.destination).inside
 
 
-def _memory(tree: Tree, place: Place, wanted: Wanted, blanks: Blanks) -> None:
-    modes = [int(option.removeprefix(MODE), 8) for option in wanted.options if option.startswith(MODE)]
-    blank = blanks.find(wanted.destination, modes[-1] if modes else USUAL & ~0o022)
+def _memory(tree: Tree, place: Place, wanted: Wanted, blanks: Blanks, is_new: bool) -> None:
+    """is_new: the mount point was not there. Where it was, runc gives a file system that begins as its copy the mode of it."""
+    blank = blanks.find(wanted.destination, wanted.mode(USUAL))
 
     def copy() -> Path:
         return Path(shutil.copytree(blank, tree.folder(), symlinks=True, dirs_exist_ok=True))
 
-    if "tmpcopyup" in wanted.options:
+    if wanted.copies_up:
         folder = copy()
         shutil.copytree(tree.host(wanted.destination), folder, symlinks=True, dirs_exist_ok=True)
+        if is_new:
+            folder.chmod(wanted.mode(FREE))
         tree.mount(place, folder, wanted.readonly)
     else:
         tree.mount(place, blank, wanted.readonly, copy)
