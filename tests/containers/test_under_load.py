@@ -80,7 +80,8 @@ def test_memory_that_was_touched_is_counted_and_a_cache_of_files_is_not(real: An
     with container.attach() as io:
         io.send(b"\n")
         told(container, "touched")
-    assert 50 * MEBI <= container.stats().sample.mem_usage - before < 56 * MEBI
+    # the kernel charges a cgroup in batches for each processor, and takes them back when it comes to it
+    assert 48 * MEBI < container.stats().sample.mem_usage - before < 56 * MEBI
 
 
 @pytest.mark.needs("nft")
