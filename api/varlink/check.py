@@ -6,7 +6,8 @@ What the interface does not know is passed over. A wrong type is refused with it
 Checkers are closures, made once for each method: nothing is looked up in the definition while a call is checked.
 """
 
-import math
+import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +25,9 @@ from podlink.api.varlink.idl import (
 )
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+FLOAT_MAX = sys.float_info.max
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a character, which JSON can say and UTF-8 can't."""
 
 Checker = Callable[[Any, str], Any]
 """Takes a JSON value and its path, gives the checked value, raises Invalid."""
@@ -83,6 +87,8 @@ class _Makers:
 
     def checker(self, kind: Type) -> Checker:
         match kind:
+            case Simple("string") if not self._whole:
+                return _text
             case Simple(name):
                 return SIMPLE[name]
             case Named(name):
@@ -90,7 +96,7 @@ class _Makers:
             case Array(item):
                 return _array(self.checker(item))
             case Map(item):
-                return _map(self.checker(item))
+                return _map(self.checker(Simple("string")), self.checker(item))
             case Optional(item):
                 return self.checker(item)
             case Enumeration(names):
@@ -148,11 +154,11 @@ def _array(item: Checker) -> Checker:
     return check
 
 
-def _map(item: Checker) -> Checker:
+def _map(key: Checker, item: Checker) -> Checker:
     def check(value: Any, path: str) -> dict[str, Any]:
         if type(value) is not dict:
             raise Invalid(path, f"a map was expected, {_kind(value)} was found")
-        return {name: item(each, f"{path}.{name}") for name, each in value.items()}
+        return {key(name, f"{path}.{name}"): item(each, f"{path}.{name}") for name, each in value.items()}
 
     return check
 
@@ -182,9 +188,16 @@ def _int(value: Any, path: str) -> int:
 
 
 def _float(value: Any, path: str) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value):
+    if type(value) not in (int, float) or not -FLOAT_MAX <= value <= FLOAT_MAX:
         raise Invalid(path, f"a number was expected, {_kind(value)} was found")
     return float(value)
+
+
+def _text(value: Any, path: str) -> str:
+    """What is asked for is Unicode (RFC 8259, 8.2): no path, variable or table can hold half of a character."""
+    if type(value) is not str or (not value.isascii() and SURROGATE.search(value)):
+        raise Invalid(path, f"a string of Unicode was expected, {_kind(value)} was found")
+    return value
 
 
 SIMPLE: dict[str, Checker] = {

@@ -157,6 +157,27 @@ def test_a_wrong_value_is_told_by_its_path(data: st.DataObject, name: str, simpl
     assert refusal.value.path == path
 
 
+@pytest.mark.parametrize(
+    ("sent", "path"),
+    [
+        ({"s": "\ud800"}, "s"),
+        ({"a": ["", "x\udcff"]}, "a[1]"),
+        ({"m": {"k": "\udfff"}}, "m.k"),
+        ({"m": {"\udfff": ""}}, "m.\udfff"),
+        ({"f": 10**400}, "f"),
+        ({"f": -(10**400)}, "f"),
+        ({"f": float("inf")}, "f"),
+        ({"f": float("nan")}, "f"),
+    ],
+)
+def test_what_json_can_say_and_no_text_or_number_can_be_is_told_by_its_path(sent: dict[str, Any], path: str) -> None:
+    interface = parse("interface a.b\nmethod M(s: string, a: []string, m: [string]string, f: float) -> (s: string)")
+    with pytest.raises(Invalid) as refusal:
+        checkers(interface)["M"](sent)
+    assert refusal.value.path == path
+    reply_checker(interface, "M")({"s": "\ud800"})  # a service may have to tell of a name that is no text
+
+
 def test_what_is_absent_or_null_reads_as_zero_and_is_told_apart() -> None:
     record = parse("interface a.b\nmethod M(n: int, s: []string, r: (m: [string]int, b: bool)) -> ()").methods[0].parameters
     check = checkers(Interface("a.b", (Method("M", record, Record(())),)))["M"]
