@@ -1,11 +1,17 @@
 #!/bin/sh
 # systemd's varlinkctl as a client of `podlink serve` (Debian 13; systemd 257). Needs no root.
 set -eu
+for program in podlink varlinkctl; do
+    command -v "$program" > /dev/null || { echo "$program is not on the PATH" >&2; exit 1; }
+done
 folder=$(mktemp -d)
-trap 'kill "$service"; wait "$service" || :; rm -rf "$folder"' EXIT
+trap 'kill "$service" 2> /dev/null || :; wait "$service" || :; rm -rf "$folder"' EXIT
 podlink serve --runtime emulator --root "$folder/root" --runroot "$folder/run" "unix:$folder/socket" &
 service=$!
-until [ -S "$folder/socket" ]; do sleep 0.1; done
+until [ -S "$folder/socket" ]; do
+    sleep 0.1
+    kill -0 "$service" # fails, and so does all of this, where the service could not start
+done
 
 podman() { # METHOD PARAMETERS [OPTION]...
     method=$1 parameters=$2

@@ -51,6 +51,26 @@ def test_varlinkctl(tmp_path: Path) -> None:
         assert words in done.stdout, done.stdout
 
 
+@pytest.mark.parametrize("missing", ["podlink", "varlinkctl"])
+def test_varlinkctl_says_what_it_lacks(tmp_path: Path, missing: str) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / ({"podlink", "varlinkctl"} - {missing}).pop()).touch(0o755)
+    done = run(tmp_path, "/usr/bin/env", f"PATH={programs}", "/bin/sh", str(EXAMPLES / "varlinkctl.sh"))
+    assert done.returncode == 1 and done.stderr == f"{missing} is not on the PATH\n"
+
+
+def test_varlinkctl_ends_where_the_service_does_not_start(tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in (("podlink", "#!/bin/sh\necho refused >&2; exit 1\n"), ("varlinkctl", "#!/bin/sh\n")):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    done = run(tmp_path, "/usr/bin/env", f"PATH={programs}:/usr/bin:/bin", "/bin/sh", str(EXAMPLES / "varlinkctl.sh"))
+    assert done.returncode != 0 and "refused" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["bin"]
+
+
 def test_each_example_is_on_the_page_and_is_run() -> None:
     listed = (EXAMPLES / "README.md").read_text()
     there = {path.name for path in EXAMPLES.iterdir() if path.name != "README.md" and not path.name.startswith(("_", "."))}
