@@ -16,6 +16,7 @@ import stat
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def mount_all(tree: Tree, spec: Mapping[str, Any], blanks: Blanks) -> None:
     known = tree.ways.layouts.get(layout) if tree.ways else None
     places = []
     for number, each in enumerate(wanted):
-        is_new = each.copies_up and not known and not tree.way(each.destination).mode
+        is_new = each.copies_up and not known and not _is_there(tree, each.destination)
         places.append(known[number] if known else _mount_point(tree, each))
         if each.source is not None:
             tree.mount(places[-1], each.source, each.readonly)
@@ -117,6 +118,12 @@ def _mode(source: str) -> int:
         return Path(source).stat().st_mode if stat.S_ISLNK(mode) else mode
     except OSError:
         raise refusal(errno.ENOENT, source) from None
+
+
+def _is_there(tree: Tree, path: str) -> bool:
+    with suppress(OSError):  # no directory on the way
+        return bool(tree.way(path).mode)
+    return False
 
 
 def _mount_point(tree: Tree, wanted: Wanted) -> Place:
