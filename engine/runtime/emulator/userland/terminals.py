@@ -41,8 +41,8 @@ def stty(process: Process) -> int:
     while words:
         word = words.pop(0)
         if word == "size" and not terminal.rows:
-            return complain(process, "standard input: Numerical result out of range")
-        if word == "size":
+            complain(process, "standard input: Numerical result out of range")  # and all is well, to busybox
+        elif word == "size":
             process.write(1, f"{terminal.rows} {terminal.columns}\n")
         elif not process.call(lambda word=word: _set(terminal, word, words)):  # type: ignore[misc]
             return complain(process, f"invalid argument '{word}'")
