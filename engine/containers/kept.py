@@ -11,12 +11,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from podlink.engine.host import Host
+from podlink.engine.storage.durable import refusals
 
 
 @contextmanager
 def kept(host: Host, container: str) -> Iterator[None]:
-    """Keep it for as long as the block lasts. Raises OSError where its directory takes no file."""
-    descriptor = _shared(_place(host, container))
+    """Keep it for as long as the block lasts. Raises StorageFailed where its directory takes no file."""
+    place = _place(host, container)
+    with refusals(str(place)):
+        descriptor = _shared(place)
     try:
         yield
     finally:

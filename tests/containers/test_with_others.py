@@ -1,10 +1,13 @@
 """Who waits for a container, and who restarts it while others are at it too. On the emulator and on runc."""
 
+import errno
+import os
 import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -15,7 +18,7 @@ from podlink.engine.containers.reconcile import reconcile
 from podlink.engine.containers.start import start
 from podlink.engine.containers.stop import stop
 from podlink.engine.containers.wait import when_ended
-from podlink.engine.errors import ContainerNotFound, InvalidState
+from podlink.engine.errors import ContainerNotFound, InvalidState, StorageFailed
 from podlink.engine.state.values import Status
 
 LOOP = ("/bin/sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 1 & wait; done")
@@ -130,6 +133,17 @@ def test_of_two_who_restart_the_first_to_be_done_takes_no_container_away(bench: 
         assert again.wait(patience())
         container.restart(0)
     assert status(container) is Status.RUNNING and bench.engine.host.state.containers.get(container.id).start == 3
+
+
+def test_a_restart_whose_container_can_not_be_kept_stops_nothing(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(place: Path) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    container = bench.run(*LOOP, rm=True)
+    monkeypatch.setattr("podlink.engine.containers.kept._shared", refuse)
+    with pytest.raises(StorageFailed, match="restarting"):
+        container.restart(0)
+    assert status(container) is Status.RUNNING
 
 
 def test_a_container_that_ends_at_the_end_of_its_restart_goes(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
