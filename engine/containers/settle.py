@@ -102,7 +102,7 @@ def _of_the_host(request: CreateRequest, found: Found) -> dict[str, Any]:
 def _cgroup(path: str) -> str:
     """The path below the root of each hierarchy, without slashes around it."""
     parts = [part for part in path.split("/") if part]
-    if {".", ".."} & set(parts) or {"\0", "\n"} & set(path) or (path and not parts):
+    if {".", ".."} & set(parts) or re.search("[\0\n\ud800-\udfff]", path) or (path and not parts):
         raise InvalidRequest(f"cgroup_parent: {path!r} is not the path of a cgroup")
     return "/".join(parts)
 

@@ -66,6 +66,15 @@ def test_an_image_is_made_as_another_one_was_configured(engine: Engine) -> None:
     assert engine.images.inspect(engine.images.build_from({}, first))["ContainerConfig"] == first
 
 
+@pytest.mark.parametrize("path", ["/", "a/../b", "a\0b", "a\nb", "\ud800"])
+def test_a_cgroup_that_no_path_can_name_is_refused_before_anything_is_made(engine: Engine, path: str) -> None:
+    """What got as far as a run could neither be removed nor be passed over when the root was opened again."""
+    image = engine.images.build_from({}, userland=True)
+    with pytest.raises(InvalidRequest, match=r"cgroup_parent: .* is not the path of a cgroup"):
+        engine.containers.create(image=image, command=["true"], cgroup_parent=path)
+    assert engine.containers.list() == []
+
+
 def test_users_of_a_userland_have_names(engine: Engine) -> None:
     image = engine.images.build_from({}, userland=True)
     told = [engine.containers.run(image, ["sh", "-c", "id; pwd; cd; pwd"], user=user).logs for user in ("", "nobody")]
