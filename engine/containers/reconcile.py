@@ -29,7 +29,7 @@ def reconcile(host: Host) -> None:
                     _settle(host, container)
                 else:
                     host.arrears.add(container)
-        except (EngineError, OSError) as trouble:
+        except (EngineError, OSError, ValueError) as trouble:  # ValueError: a path of its record that is none
             log.warning("container %s could not be brought up to date: %s", container[:12], trouble)
 
 

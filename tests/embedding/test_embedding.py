@@ -13,6 +13,7 @@ import podlink
 from podlink import Engine
 from podlink.api.serving import serve
 from podlink.api.varlink.client import Client
+from podlink.engine.containers.reconcile import reconcile
 from podlink.engine.errors import EngineUnavailable, InvalidRequest
 from podlink.engine.runtime.emulator.process import Process
 
@@ -73,6 +74,13 @@ def test_a_cgroup_that_no_path_can_name_is_refused_before_anything_is_made(engin
     with pytest.raises(InvalidRequest, match=r"cgroup_parent: .* is not the path of a cgroup"):
         engine.containers.create(image=image, command=["true"], cgroup_parent=path)
     assert engine.containers.list() == []
+
+
+def test_a_container_that_can_not_be_settled_keeps_no_root_closed(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    container = engine.containers.create(image=engine.images.build_from({}, userland=True), command=["true"])
+    with engine.faults.fail("runtime.delete", error=ValueError("no path")) as fault:
+        reconcile(engine.host)
+    assert fault.struck and f"container {container.id[:12]} could not be brought up to date: no path" in caplog.text
 
 
 def test_users_of_a_userland_have_names(engine: Engine) -> None:
