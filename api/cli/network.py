@@ -5,14 +5,17 @@ import sys
 
 from podlink.api.cli.configuration import configuration
 from podlink.engine.app import Engine
-from podlink.engine.errors import EngineError
+from podlink.engine.errors import EngineError, InvalidRequest
 from podlink.engine.handles import Networks
 
 
 def network(chosen: argparse.Namespace) -> int:
     """Do what was chosen on the root's own state, beside a service that may have it open; the exit status of the command."""
     try:
-        with Engine.open(configuration(chosen)) as engine:
+        config = configuration(chosen)
+        if chosen.deed != "create" and not config.root.is_dir():
+            raise InvalidRequest(f"{config.root} is not there, so it has no networks; say --root with that of the service")
+        with Engine.open(config) as engine:
             return DEEDS[chosen.deed](engine.networks, chosen)
     except (EngineError, OSError, ValueError) as error:
         print(f"podlink: {error}", file=sys.stderr)

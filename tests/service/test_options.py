@@ -1,9 +1,11 @@
 """What the command line says becomes the engine's configuration."""
 
 import argparse
+from pathlib import Path
 
 import pytest
 
+from podlink.api.cli import main
 from podlink.api.cli.configuration import add_options, configuration
 from podlink.engine.config import Config, Limits
 
@@ -44,3 +46,16 @@ def test_what_is_no_limit_is_refused(word: str, capsys: pytest.CaptureFixture[st
 def test_limits_reach_a_process_that_the_engine_starts() -> None:
     config = configured("--limit", "total=5", "--root", "/srv/podlink")
     assert Config.from_text(config.to_text()) == config
+
+
+@pytest.mark.parametrize("deed", [["check"], ["reload"], ["list"], ["inspect", "web"], ["remove", "web"]])
+def test_a_root_that_is_not_there_is_told_and_not_made(
+    deed: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "mistyped"
+    with pytest.raises(SystemExit) as ended:
+        main(["network", *deed, "--runtime", "emulator", "--root", str(root), "--runroot", str(tmp_path / "run")])
+    assert ended.value.code == 1 and not list(tmp_path.iterdir())
+    assert (
+        capsys.readouterr().err == f"podlink: {root} is not there, so it has no networks; say --root with that of the service\n"
+    )
