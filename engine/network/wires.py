@@ -243,9 +243,17 @@ class Wires:
             return ""
 
     def _hold(self, port: Port, held: list[Held]) -> Port:
-        settled, sockets = self._ground.hold(port)
-        held.extend(sockets)
-        return settled
+        """Bind it. What the kernel chooses may be another container's, which holds it no more since its monitor was killed."""
+        passed: list[Held] = []
+        try:
+            settled, sockets = self._ground.hold(port)
+            while not port.host_port and self._state.networks.publishing((settled,)):
+                passed.extend(sockets)  # not closed yet, or the kernel might choose it again
+                settled, sockets = self._ground.hold(port)
+            held.extend(sockets)
+            return settled
+        finally:
+            _close(passed)
 
 
 def _close(held: list[Held]) -> None:

@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,13 +15,13 @@ import world
 
 from podlink.engine.app import Engine
 from podlink.engine.config import Config
-from podlink.engine.network.driver import Ground, Wiring
+from podlink.engine.network.driver import Ground, Held, Wiring
 from podlink.engine.network.emulated import EmulatedGround
 from podlink.engine.network.kernel import KernelGround
 from podlink.engine.network.wires import Wires
 from podlink.engine.oci.spec.values import Port
 from podlink.engine.testing.network import CONTRACT, Clause
-from podlink.engine.testing.town import RANGE, UPLINK, UPLINK6, Town
+from podlink.engine.testing.town import RANGE, UPLINK, UPLINK6, Town, container_id
 
 counter = itertools.count()
 
@@ -34,6 +34,23 @@ GROUNDS = [
 @pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)
 def test_the_contract_of_the_network(town: Town, clause: Clause) -> None:
     clause(town)
+
+
+@pytest.mark.parametrize("built", GROUNDS[1:], indirect=True)
+def test_what_is_published_and_held_by_nobody_is_chosen_for_nobody_else(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a monitor was killed, whose sockets went with it: the kernel may choose its port again, and is made to here."""
+    (first,) = town.attach(container_id(1), Port(80)).ports
+    ground = town.wiring._ground
+    hold, chosen = ground.hold, list[Port]()
+
+    def choosing(port: Port) -> tuple[Port, Sequence[Held]]:
+        chosen.append(port)
+        return hold(first if len(chosen) == 1 else port)
+
+    monkeypatch.setattr(ground, "hold", choosing)
+    (second,) = town.attach(container_id(2), Port(80)).ports
+    assert len(chosen) == 2 and second.host_port != first.host_port
+    assert list(town.wiring.troubles()) == []
 
 
 def test_the_world_around_is_the_one_that_the_contract_speaks_of() -> None:
